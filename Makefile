@@ -1,0 +1,55 @@
+# PYTHON names the interpreter of a new .venv: 3.11, 3.12 or 3.13.
+PYTHON ?= python3
+VENV = .venv
+BIN = $(VENV)/bin
+# Apart from the packages it installs, of which the lock alone decides.
+UV = $(VENV)/uv/bin/uv
+STAMP = $(VENV)/installed.stamp
+
+.PHONY: help up down clean test test-all check bench
+
+help: ## Show what there is to make
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 18
+
+up: $(STAMP) ## Start the whole stack, run the main job, print the features; safe to repeat
+	@unset PYTHONDONTWRITEBYTECODE; $(BIN)/feature-store stack up
+
+down: ## Stop what `make up` started; the data stays
+	@if [ -x $(BIN)/feature-store ]; then $(BIN)/feature-store stack down; else echo "Nothing runs."; fi
+
+clean: ## Stop the stack and remove its state, data included
+	@if [ -x $(BIN)/feature-store ]; then $(BIN)/feature-store stack clean; else echo "Nothing to remove."; fi
+
+test: $(STAMP) ## Run the tests
+	@$(BIN)/pytest -m "not slow"
+
+test-all: $(STAMP) ## Run the tests, the slow ones too
+	@$(BIN)/pytest
+
+check: $(STAMP) ## Run every linter and type checker
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(STAMP) ## Run the benchmarks
+	@$(BIN)/python -m benchmarks
+
+# An environment that is there already is kept; a stamp in it says that it was looked at.
+$(VENV)/made.stamp:
+	@if [ ! -x $(BIN)/python ]; then \
+	  command -v $(PYTHON) >/dev/null 2>&1 || { \
+	    echo "'$(PYTHON)' was not found: install Python 3.11, 3.12 or 3.13, or name one: make up PYTHON=python3.12" >&2; exit 1; }; \
+	  $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	    echo "$$($(PYTHON) --version 2>&1) will not do: Python 3.11, 3.12 or 3.13 is needed. Name one: make up PYTHON=python3.12" >&2; exit 1; }; \
+	  echo "Making $(VENV) with $$($(PYTHON) --version 2>&1)"; \
+	  $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	    echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }; \
+	fi
+	@touch $@
+
+$(STAMP): $(VENV)/made.stamp requirements.txt pyproject.toml
+	@echo "Installing the locked packages into $(VENV)"
+	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(VENV)/uv uv
+	@$(UV) pip sync --quiet --python $(BIN)/python requirements.txt
+	@$(UV) pip install --quiet --no-deps --python $(BIN)/python --editable .
+	@touch $@

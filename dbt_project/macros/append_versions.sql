@@ -1,0 +1,29 @@
+{# Appends the model's rows through the one writer. The tables belong to the migrations: nothing here creates, drops or
+   swaps them, not even a full refresh. #}
+{% materialization append_versions, adapter='postgres' %}
+  {%- set target_relation = this.incorporate(type='table') -%}
+  {%- set candidates = model['alias'] ~ '__candidates' -%}
+
+  {{ run_hooks(pre_hooks, inside_transaction=False) }}
+  {{ run_hooks(pre_hooks, inside_transaction=True) }}
+  {% call statement('candidates') -%}
+    create temporary view {{ candidates }} as {{ sql }}
+  {%- endcall %}
+  {% call statement('main', fetch_result=True) -%}
+    select inserted, duplicate from features.append_versions('{{ candidates }}')
+  {%- endcall %}
+  {%- set counts = load_result('main')['data'][0] -%}
+  {{ log(counts[0] ~ ' versions appended, ' ~ counts[1] ~ ' were held already', info=True) }}
+  {% call statement('drop_candidates') -%} drop view {{ candidates }} {%- endcall %}
+  {{ run_hooks(post_hooks, inside_transaction=True) }}
+  {{ adapter.commit() }}
+  {{ run_hooks(post_hooks, inside_transaction=False) }}
+  {{ return({'relations': [target_relation]}) }}
+{% endmaterialization %}
+
+{# A table that append_versions keeps in step with features_versions: it is here for its lineage, docs and tests. #}
+{% materialization kept_in_step, adapter='postgres' %}
+  {% call statement('main') -%} select 1 {%- endcall %}
+  {{ adapter.commit() }}
+  {{ return({'relations': [this.incorporate(type='table')]}) }}
+{% endmaterialization %}

@@ -1,0 +1,4 @@
+{# The schemas are made by migrations and carry their plain names. #}
+{% macro generate_schema_name(custom_schema_name, node) -%}
+  {{ custom_schema_name or target.schema }}
+{%- endmacro %}

@@ -1,0 +1,14 @@
+-- One row: an observation of a FRED series as one vintage has it, in the unit FRED stated then.
+select
+  series,
+  ts,
+  vintage_date,
+  value as stated_value,
+  unit as stated_unit,
+  fetch_id,
+  fetched_at,
+  available_at,
+  available_basis,
+  is_provisional,
+  xid
+from {{ source('raw', 'fred_observations') }}

@@ -1,0 +1,1 @@
+"""A centralised feature store for financial data that never lies about time."""

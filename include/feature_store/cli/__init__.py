@@ -1,0 +1,101 @@
+"""The command line: `feature-store …`."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from feature_store.cli import catalog, replay, stack
+from feature_store.errors import FeatureStoreError
+
+app = typer.Typer(no_args_is_help=True, help="A feature store for financial data that never lies about time.")
+app.add_typer(catalog.app, name="catalog")
+app.add_typer(replay.app, name="replay")
+app.add_typer(stack.app, name="stack")
+console = Console()
+
+
+@app.command()
+def settings() -> None:
+    """Show every setting, its variable and where to read more."""
+    from feature_store.settings import Settings, load_settings
+
+    values = load_settings()
+    table = Table("variable", "value", "meaning")
+    for name, field in Settings.model_fields.items():
+        table.add_row(field.alias, str(getattr(values, name)), field.description or "")
+    console.print(table)
+
+
+@app.command("hash")
+def hash_(
+    as_of: Annotated[
+        datetime | None, typer.Option(help="Only what was available by then (UTC unless it names a zone).")
+    ] = None,
+) -> None:
+    """Print one hash over all points as known today, or as of an instant: equal content, equal hash."""
+    from feature_store.warehouse.connection import connect
+    from feature_store.warehouse.state import content_hash
+
+    with connect() as conn:
+        typer.echo(content_hash(conn, _aware(as_of)))
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show the clock, each series' progress, each feature's latest point and what was rejected."""
+    from feature_store.catalog import load_catalog
+    from feature_store.warehouse.connection import connect
+    from feature_store.warehouse.status import read_status
+
+    with connect() as conn:
+        found = read_status(conn, load_catalog())
+    if as_json:
+        typer.echo(json.dumps(found, indent=2, default=str))
+        return
+    for name, rows in found.items():
+        if isinstance(rows, list):
+            _print_table(name, rows)
+        else:
+            console.print(f"{name}: {rows}")
+
+
+@app.command()
+def sql(
+    command: Annotated[str | None, typer.Option("-c", help="One statement; without it psql opens.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print header and rows only, as CSV.")] = False,
+) -> None:
+    """Ask the database: one statement with -c, or an interactive psql."""
+    from feature_store.warehouse.connection import connect
+    from feature_store.warehouse.shell import open_psql, run
+
+    if command is None:
+        open_psql()
+    with connect() as conn:
+        run(conn, command, sys.stdout, as_csv=csv)
+
+
+def main() -> None:
+    """Run the command line; what is raised on purpose becomes a message and exit status 1."""
+    try:
+        app()
+    except FeatureStoreError as error:
+        Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False)
+        raise SystemExit(1) from None
+
+
+def _aware(instant: datetime | None) -> datetime | None:
+    return instant.replace(tzinfo=UTC) if instant is not None and instant.tzinfo is None else instant
+
+
+def _print_table(title: str, rows: list[dict[str, object]]) -> None:
+    table = Table(title=title, title_justify="left")
+    for name in rows[0] if rows else ["nothing yet"]:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    console.print(table)

@@ -1,0 +1,128 @@
+"""`feature-store stack`: start, stop and describe the local services."""
+
+import json
+import os
+import shutil
+import sys
+import time
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from feature_store.errors import FeatureStoreError
+from feature_store.settings import load_settings
+from feature_store.stack.processes import memory_bytes
+from feature_store.stack.report import info as stack_info
+from feature_store.stack.report import print_addresses, print_features
+from feature_store.stack.services import exclusive, open_stack
+from feature_store.stack.steps import run_steps, screen_for
+from feature_store.stack.supervision import Supervisor
+
+app = typer.Typer(help="Start, stop and describe the local services.", no_args_is_help=True)
+
+
+@app.command()
+def up() -> None:
+    """Start what is not running, run the main job and print the features. Safe to repeat."""
+    from feature_store.stack.up import up_steps  # noqa: PLC0415 - the other commands need not load every room
+
+    console = _console()
+    began = time.monotonic()
+    try:
+        with exclusive(load_settings().home.resolve()):
+            stack = open_stack()
+            run_steps(up_steps(stack), screen_for(console), stack.logs / "up.tracebacks.log")
+            count = print_features(console, stack.settings.postgres_dsn)
+            print_addresses(console, stack_info(stack))
+    except FeatureStoreError as error:
+        _failed(error)
+        _leave(1)
+    except KeyboardInterrupt:
+        console.print("Interrupted. What was started runs on; `make up` continues, `make down` stops it.")
+        _leave(130)
+    console.print(
+        f"{count} features, {time.monotonic() - began:.0f} s. `make down` stops it all and keeps the data."
+    )
+
+
+@app.command()
+def down() -> None:
+    """Stop every service of this stack; the data stays."""
+    try:
+        _stop()
+    except FeatureStoreError as error:
+        raise _failed(error) from None
+
+
+@app.command()
+def clean() -> None:
+    """Stop every service of this stack and remove its state, data included."""
+    home = load_settings().home.resolve()
+    try:
+        _stop()
+    except FeatureStoreError as error:
+        raise _failed(error) from None
+    if home.exists() and not (home / "secrets.json").exists():
+        Console(stderr=True).print(f"{home} holds no stack: nothing is removed", markup=False)
+        raise typer.Exit(1)
+    shutil.rmtree(home, ignore_errors=True)
+    Console().print(f"{home} is removed", markup=False, highlight=False)
+
+
+@app.command()
+def status() -> None:
+    """Show each service with its state, and what all of them hold in memory. Fails when nothing runs."""
+    home = load_settings().home.resolve()
+    states = Supervisor(home).states() if home.exists() else {}
+    table = Table("service", "state", "log")
+    for name, state in states.items():
+        table.add_row(name, state.lower(), str(home / "logs" / f"{name}.log"))
+    console = _console()
+    if not states:
+        console.print("Nothing runs. `make up` starts the stack.")
+        raise typer.Exit(1)
+    console.print(table)
+    console.print(f"{memory_bytes(home) / 1024**2:.0f} MB in all")
+
+
+@app.command()
+def info(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False) -> None:
+    """Print addresses and logins."""
+    try:
+        handles = stack_info(open_stack())
+    except FeatureStoreError as error:
+        raise _failed(error) from None
+    if as_json:
+        typer.echo(json.dumps(handles, indent=2))
+    else:
+        print_addresses(Console(), handles)
+
+
+def _console() -> Console:
+    """A log has no width: tables must not be cut to 80 columns there."""
+    console = Console()
+    return console if console.is_terminal else Console(width=140)
+
+
+def _stop() -> None:
+    home = load_settings().home.resolve()
+    if not home.exists():
+        Console().print("Nothing runs: there is no state directory.")
+        return
+    with exclusive(home), Console().status("Stopping the services"):
+        Supervisor(home).shutdown()
+    Console().print("Stopped.")
+
+
+def _leave(status: int) -> NoReturn:
+    """End at once: other steps still run in threads, which the interpreter's own end would tear apart."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _failed(error: FeatureStoreError) -> typer.Exit:
+    Console(stderr=True).print(str(error), markup=False, highlight=False, soft_wrap=True)
+    return typer.Exit(1)

@@ -1,0 +1,84 @@
+"""What a connector takes and gives. A connector is a module of this package with two functions, no class:
+
+    def fetch(http: Http, series: SeriesSpec, window: Window) -> Iterator[Payload]   # network, no meaning
+    def parse(payload: Payload) -> Iterator[Row]                                     # pure: bytes to rows
+
+and a constant `SECRET_PARAMS`, which names the query parameters that carry credentials and the setting of each.
+`fetch` yields every answer before it reads it: whoever iterates lands the bytes first.
+"""
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from feature_store.errors import Malformed
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Window:
+    """What to ask for: what became available from `since` (None: from the very beginning) up to `until`, UTC."""
+
+    since: datetime | None
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Payload:
+    """One answer, byte for byte. `params` and `url` carry no secrets; `context` is what parsing needs besides."""
+
+    endpoint: str
+    url: str
+    params: Mapping[str, str]
+    status: int
+    content_type: str
+    content: bytes = field(repr=False)
+    elapsed_ms: int
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+    def json(self) -> Any:
+        """The decoded body; raises Malformed when it is no JSON, saying what it looks like instead."""
+        try:
+            return json.loads(self.content, parse_float=Decimal)
+        except ValueError as error:
+            start = self.content[:60].decode("utf-8", "replace").strip()
+            kind = "HTML" if start.startswith("<") else "truncated or broken JSON"
+            raise Malformed(
+                f"{self.url} answered {self.status} with {kind} where JSON was due ({error}); it starts {start!r}"
+            ) from None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One parsed value: the columns of the stream's raw table that the source determines.
+
+    `ts` is UTC. `unit` is what the source itself states, if it does. `vintage` is the date, in the stream's zone, on
+    which the source says this value appeared; `is_censored` marks the first vintage of an archive, whose values may
+    be older than it. `is_repeat` marks a row that the source repeats from before the window: it says nothing new.
+    """
+
+    series: str
+    ts: datetime
+    values: Mapping[str, Decimal | str | None]
+    unit: str | None = None
+    vintage: date | None = None
+    is_censored: bool = False
+    is_repeat: bool = False
+
+
+def check_fields(payload: Payload, row: Mapping[str, Any], known: frozenset[str]) -> None:
+    """Hold a row against the fields we know: a missing one raises Malformed, an unknown one is a warning."""
+    missing = known - row.keys()
+    unknown = row.keys() - known
+    if missing:
+        raise Malformed(
+            f"{payload.url}: a row lacks {sorted(missing)}; it has {sorted(row)}. Was a field renamed?", payload
+        )
+    if unknown:
+        logger.warning("%s: a row has unknown fields %s: read on without them", payload.url, sorted(unknown))

@@ -1,0 +1,90 @@
+"""What `make up` prints at its end: the features with their latest values, the addresses and the logins."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import psycopg
+from rich.console import Console
+from rich.table import Table
+
+from feature_store import clock
+from feature_store.stack.airflow import USER
+from feature_store.stack.services import Stack
+
+LATEST = """
+select l.feature_id, l.value, l.ts, l.available_at, l.available_basis, l.is_provisional
+from features.latest_values as l
+join features.current_definitions as d on d.feature_id = l.feature_id and d.version = l.version
+order by l.feature_id
+"""
+
+
+def info(stack: Stack) -> dict[str, str | None]:
+    """The handles that scripts rely on; the keys are always there, null until the thing itself is."""
+    return {
+        "postgres_dsn": stack.settings.postgres_dsn,
+        "airflow_url": stack.airflow.url,
+        "airflow_user": USER,
+        "airflow_password": stack.secrets["airflow_password"],
+        "api_url": None,
+        "api_key": None,
+        "s3_endpoint": stack.s3.endpoint,
+        "s3_access_key": stack.s3.access_key,
+        "s3_secret_key": stack.s3.secret_key,
+        "s3_uri": stack.settings.export_s3_uri,
+        "replay_url": stack.settings.replay_url if stack.settings.upstream == "replay" else None,
+        "now": _now(stack.settings.postgres_dsn),
+    }
+
+
+def print_features(console: Console, dsn: str) -> int:
+    """Print each feature that has a value; gives their number."""
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute(LATEST).fetchall()
+    table = Table(title="Features, latest values")
+    for name in ("feature", "value", "ts (UTC)", "available at (UTC)", "basis"):
+        table.add_column(name, justify="right" if name == "value" else "left", no_wrap=True)
+    for feature_id, value, ts, available_at, basis, is_provisional in rows:
+        note = f"{basis}, provisional" if is_provisional else basis
+        table.add_row(
+            feature_id,
+            f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}",
+            _at(ts),
+            _at(available_at),
+            note,
+        )
+    console.print(table)
+    return len(rows)
+
+
+def print_addresses(console: Console, handles: Mapping[str, str | None]) -> None:
+    """Print where everything is and how to log in."""
+    login = f"user {handles['airflow_user']}, password {handles['airflow_password']}"
+    lines: Sequence[tuple[str, str]] = [
+        (
+            "Airflow",
+            f"{handles['airflow_url']}  {login}",
+        ),
+        ("PostgreSQL", f"psql '{handles['postgres_dsn']}'"),
+        (
+            "S3",
+            f"{handles['s3_endpoint']}  key {handles['s3_access_key']}, secret {handles['s3_secret_key']}",
+        ),
+        ("Bucket", f"{handles['s3_uri']}"),
+        ("Replay", f"{handles['replay_url']}"),
+    ]
+    for name, text in lines:
+        if text != "None":
+            console.print(f"{name:<11} {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _now(dsn: str) -> str | None:
+    try:
+        with psycopg.connect(dsn, connect_timeout=3) as connection:
+            return clock.now(connection).isoformat()
+    except psycopg.Error:  # the database is down, or has no tables yet
+        return None
+
+
+def _at(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M}"

@@ -1,0 +1,278 @@
+"""`make up`: from nothing, or from whatever runs already, to a running stack with features in it."""
+
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from importlib.metadata import version
+
+import psycopg
+
+from feature_store import clock
+from feature_store.catalog import load_catalog
+from feature_store.catalog.sync import sync
+from feature_store.errors import StackError
+from feature_store.replay.generate import generate
+from feature_store.stack.airflow import PROGRAMS
+from feature_store.stack.airflow_client import Run
+from feature_store.stack.ports import is_free, require_free
+from feature_store.stack.processes import listener, stack_processes
+from feature_store.stack.services import METADATA, PORTS, Stack
+from feature_store.stack.steps import Note, Step
+from feature_store.stack.supervision import tail
+from feature_store.warehouse.migrate import migrate
+
+MAIN_JOB = "ingest_fred"
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
+DISK_NEEDED = 2 * 1024**3
+
+_REPLAY_FRESH = timedelta(
+    days=20
+)  # the generated series reach further than this beyond the day they were made
+
+_FOLLOW_SECONDS = 30  # an asset event that nobody took up by then waits for others and starts nothing now
+
+
+def up_steps(stack: Stack) -> list[Step]:
+    """The steps of `make up` for this stack."""
+    logs = stack.logs
+    start = _Start(stack)
+    steps = [
+        Step("preflight", "Look at machine and ports", start.preflight, advice="follow the message above"),
+        Step(
+            "supervisor", "Start the supervisor", start.supervisor, ("preflight",), logs / "supervisord.log"
+        ),
+        Step("postgres", "Start PostgreSQL", start.postgres, ("supervisor",), logs / "postgres.log"),
+        Step("s3", "Start the S3 server", start.s3, ("supervisor",), logs / "s3.log"),
+        Step("migrate", "Migrate the database", start.migrate, ("postgres",)),
+        Step("catalog", "Synchronise the catalog", start.catalog, ("migrate",)),
+        Step(
+            "airflow-db",
+            "Migrate Airflow's database",
+            start.airflow_db,
+            ("postgres",),
+            logs / "airflow-migrate.log",
+        ),
+        Step("airflow", "Start Airflow", start.airflow, ("airflow-db",), logs / "airflow-api-server.log"),
+        Step(
+            "dags", "Parse the DAGs", start.dags, ("airflow", "catalog"), logs / "airflow-dag-processor.log"
+        ),
+    ]
+    before_ingest: tuple[str, ...] = ("dags", "s3")
+    if stack.serves_replay:
+        steps += [
+            Step("replay-data", "Make the replay's series", start.replay_data, ("migrate",)),
+            Step("replay", "Start the replay server", start.replay, ("replay-data",), logs / "replay.log"),
+        ]
+        before_ingest = (*before_ingest, "replay")
+    task_logs = stack.airflow.task_logs
+    return [
+        *steps,
+        Step("ingest", f"Run {MAIN_JOB}", start.ingest, before_ingest, task_logs),
+        Step("transform", "Run what follows from it", start.follow, ("ingest",), task_logs),
+    ]
+
+
+class _Start:
+    """The actions of the steps; each looks first at what is there already."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._main_run: Run | None = None
+
+    def preflight(self, note: Note) -> str:
+        """Refuse a machine, or ports, with which nothing can work."""
+        if not OLDEST_PYTHON <= sys.version_info[:2] <= NEWEST_PYTHON:
+            raise StackError(f"Python {sys.version.split()[0]} will not do: 3.11, 3.12 or 3.13 is needed")
+        free = shutil.disk_usage(self._stack.home).free
+        if free < DISK_NEEDED:
+            raise StackError(
+                f"only {free / 1024**2:.0f} MB are free at {self._stack.home}, and 2 GB are needed: "
+                "make room, or set FEATURE_STORE_HOME to a folder on another disk"
+            )
+        check_ports(self._stack)
+        return f"Python {sys.version.split()[0]}, {free / 1024**3:.0f} GB free, ports free or ours"
+
+    def supervisor(self, note: Note) -> str:
+        """Have a supervisord that knows our programs."""
+        stack = self._stack
+        was_running = stack.supervisor.pid is not None
+        if not was_running:
+            stack.s3.choose_new_ports()
+        stack.airflow.write_login()
+        stack.supervisor.ensure(stack.programs())
+        stack.record_ports()
+        return f"{'already running' if was_running else 'started'}, process {stack.supervisor.pid}"
+
+    def postgres(self, note: Note) -> str:
+        """Start the database server and have both databases."""
+        stack = self._stack
+        if stack.supervisor.state("postgres") != "RUNNING":
+            stack.postgres.init()
+        said = self._start("postgres", stack.postgres.is_ready, 60)
+        stack.postgres.create_database()
+        stack.postgres.create_role(METADATA, stack.secrets["airflow_postgres_password"])
+        stack.postgres.create_database(METADATA, owner=METADATA)
+        return f"{said} on port {stack.settings.port_postgres}"
+
+    def s3(self, note: Note) -> str:
+        """Start the S3 server and have the bucket."""
+        stack = self._stack
+        said = self._start("s3", stack.s3.is_ready, 60)
+        stack.s3.create_bucket(stack.settings.export_s3_uri)
+        return f"{said} on port {stack.settings.port_s3}"
+
+    def migrate(self, note: Note) -> str:
+        """Bring the tables up to date."""
+        applied = migrate(self._stack.settings.postgres_dsn)
+        return f"{len(applied)} migrations applied" if applied else "nothing to apply"
+
+    def catalog(self, note: Note) -> str:
+        """Bring the database's copy of the catalog up to date."""
+        catalog = load_catalog()
+        with psycopg.connect(self._stack.settings.postgres_dsn) as connection:
+            sync(connection, catalog)
+        return "in the database"
+
+    def replay_data(self, note: Note) -> str:
+        """Generate the default series unless a folder was named."""
+        stack = self._stack
+        folder = stack.settings.replay_folder
+        if stack.settings.replay_dir is not None:
+            return f"{folder} was given"
+        with psycopg.connect(stack.settings.postgres_dsn) as connection:
+            now = clock.now(connection)
+        stamp = folder / ".generated"
+        if stamp.exists() and now < datetime.fromisoformat(stamp.read_text()) + _REPLAY_FRESH:
+            return "there already"
+        generate(folder, now)
+        stamp.write_text(now.isoformat())
+        return str(folder)
+
+    def replay(self, note: Note) -> str:
+        """Start the replay server."""
+        said = self._start("replay", self._stack.replay_is_ready, 60)
+        return f"{said} on port {self._stack.settings.port_replay}"
+
+    def airflow_db(self, note: Note) -> str:
+        """Have Airflow's tables; its own command takes seconds even when there is nothing to do."""
+        stack = self._stack
+        stamp = stack.airflow.folder / "migrated"
+        wanted = f"{version('apache-airflow')} {_revision(stack.airflow.metadata_dsn)}"
+        if stamp.exists() and stamp.read_text() == wanted:
+            return "nothing to migrate"
+        stack.airflow.migrate()
+        stamp.write_text(f"{version('apache-airflow')} {_revision(stack.airflow.metadata_dsn)}")
+        return "migrated"
+
+    def airflow(self, note: Note) -> str:
+        """Start the four processes together and wait until each reports in."""
+        supervisor = self._stack.supervisor
+        started = [name for name in PROGRAMS if supervisor.start(name)]
+        for name in PROGRAMS:
+            supervisor.wait(name, partial(supervisor.is_running, name), 60)
+        supervisor.wait("airflow-api-server", self._stack.airflow_client.is_healthy, 150)
+        said = f"{len(started)} processes started" if started else "already running"
+        return f"{said} on port {self._stack.settings.port_airflow}"
+
+    def dags(self, note: Note) -> str:
+        """Wait until every DAG is parsed, and let them run."""
+        client = self._stack.airflow_client
+        deadline = time.monotonic() + 90
+        while MAIN_JOB not in (ids := client.dag_ids()):
+            self._refuse_import_errors()
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"the DAG {MAIN_JOB} did not appear; parsed so far: {', '.join(sorted(ids)) or 'none'}"
+                )
+            time.sleep(0.5)
+        self._refuse_import_errors()
+        client.unpause_all()
+        return f"{len(client.dag_ids())} DAGs"
+
+    def ingest(self, note: Note) -> str:
+        """Run the main job through Airflow."""
+        run = self._stack.airflow_client.trigger(MAIN_JOB)
+        self._main_run = self._wait(run, note, 600)
+        return f"run {run.run_id} succeeded"
+
+    def follow(self, note: Note) -> str:
+        """Wait for the runs that the main job's data set off, and for those that follow from them."""
+        assert self._main_run is not None
+        client = self._stack.airflow_client
+        frontier = [self._main_run]
+        followed: list[Run] = []
+        while frontier:
+            producer = frontier.pop()
+            deadline = time.monotonic() + _FOLLOW_SECONDS
+            runs, waiting = client.triggered_by(producer)
+            while waiting and time.monotonic() < deadline:
+                time.sleep(0.25)
+                runs, waiting = client.triggered_by(producer)
+            for run in runs:
+                if run.run_id not in {known.run_id for known in followed}:
+                    followed.append(self._wait(run, note, 600))
+                    frontier.append(run)
+        names = sorted({run.dag_id for run in followed})
+        return f"{', '.join(names)} succeeded" if names else "nothing new, so nothing followed"
+
+    def _start(self, name: str, is_ready: Callable[[], bool], seconds: float) -> str:
+        started = self._stack.supervisor.start(name)
+        self._stack.supervisor.wait(name, is_ready, seconds)
+        return "started" if started else "already running"
+
+    def _wait(self, run: Run, note: Note, seconds: float) -> Run:
+        client = self._stack.airflow_client
+        deadline = time.monotonic() + seconds
+        while not (run := client.run(run.dag_id, run.run_id)).has_ended:
+            note(f"{run.dag_id} {run.state}", *client.progress(run))
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"{run.dag_id} is still {run.state} after {seconds:.0f} s; see {self._stack.airflow.url}"
+                )
+            time.sleep(0.3)
+        if run.state == "failed":
+            raise StackError(self._failure(run))
+        return run
+
+    def _failure(self, run: Run) -> str:
+        failures = self._stack.airflow_client.failures(run, self._stack.airflow.task_logs)
+        lines = [f"the run {run.run_id} of {run.dag_id} failed"]
+        for failure in failures:
+            lines.append(f"task {failure.task_id}, its log: {failure.log}\n{tail(failure.log)}")
+        return "\n".join(lines)
+
+    def _refuse_import_errors(self) -> None:
+        errors = self._stack.airflow_client.import_errors()
+        if errors:
+            shown = "\n".join(f"{name}:\n{trace.strip()}" for name, trace in errors.items())
+            raise StackError(f"{len(errors)} DAG files cannot be imported:\n{shown}")
+
+
+def check_ports(stack: Stack) -> None:
+    """Refuse ports that another program holds, and one port for two services; ours may be held by us."""
+    chosen: dict[int, str] = {}
+    for name, (setting, _) in PORTS.items():
+        port = getattr(stack.settings, name)
+        if port in chosen:
+            raise StackError(
+                f"{chosen[port]} and {setting} are both {port}: give each service a port of its own"
+            )
+        chosen[port] = setting
+    ours = {process.pid for process in stack_processes(stack.home)}
+    for name, (setting, service) in PORTS.items():
+        port = getattr(stack.settings, name)
+        holder = None if is_free(port) else listener(port)
+        if holder is None or holder.pid not in ours:
+            require_free(port, setting, service)
+
+
+def _revision(dsn: str) -> str:
+    """The version of Airflow's tables, empty before there are any."""
+    with psycopg.connect(dsn) as connection:
+        if connection.execute("select to_regclass('alembic_version')").fetchone() == (None,):
+            return ""
+        row = connection.execute("select version_num from alembic_version").fetchone()
+    return str(row[0]) if row else ""

@@ -1,0 +1,52 @@
+"""What an operator asks first: how far has each series come, how old is each feature, what was kept out."""
+
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from feature_store import clock
+from feature_store.catalog import Catalog
+
+_SERIES = """
+select p.source, p.stream, p.series, p.complete_until,
+       (select max(f.fetched_at) from raw.fetches as f
+        where f.source = p.source and f.stream = p.stream and f.params ->> 'series_id' = p.series) as last_fetch
+from ops.stream_progress as p
+order by 1, 2, 3
+"""
+_FEATURES = """
+select feature_id, ts, value, unit, available_at, available_basis, age, is_stale
+from features.latest order by feature_id
+"""
+_REJECTS = """
+select source, rule, count(*) as open, max(rejected_at) as newest
+from raw.rejects where resolved_at is null group by 1, 2 order by 1, 2
+"""
+_FETCHES = """
+select source, outcome, count(*) as fetches, sum(rows_fetched) as rows_fetched, sum(rows_loaded) as rows_loaded,
+       sum(rows_duplicate) as rows_duplicate, sum(rows_rejected) as rows_rejected
+from raw.fetches group by 1, 2 order by 1, 2
+"""
+
+
+def read_status(conn: psycopg.Connection, catalog: Catalog) -> dict[str, Any]:
+    """The store's condition: clock, sources, series, features, fetches and open rejects, as plain rows."""
+    now = clock.show(conn)
+    return {
+        "clock": now.mode,
+        "now": now.now,
+        "sources": [
+            {"source": s.id, "connector": "connected" if catalog.connected(s.slug) else "no connector yet"}
+            for s in catalog.sources.values()
+        ],
+        "series": _rows(conn, _SERIES),
+        "features": _rows(conn, _FEATURES),
+        "fetches": _rows(conn, _FETCHES),
+        "rejects": _rows(conn, _REJECTS),
+    }
+
+
+def _rows(conn: psycopg.Connection, query: str) -> list[dict[str, Any]]:
+    with conn.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(query.encode()).fetchall()

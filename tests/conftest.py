@@ -1,0 +1,62 @@
+"""Fixtures: a real PostgreSQL server for the session, a migrated database of its own for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from feature_store.stack.postgres import scratch_postgres
+from feature_store.warehouse.migrate import migrate
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "real"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The DSN of the server's maintenance database."""
+    with scratch_postgres(tmp_path_factory.mktemp("postgres")) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> str:
+    """A migrated database that each test's own is copied from."""
+    _admin(server, "create database migrated")
+    migrate(_named(server, "migrated"))
+    return "migrated"
+
+
+@pytest.fixture
+def dsn(server: str, template: str) -> Iterator[str]:
+    """A migrated, empty database."""
+    name = f"test_{uuid4().hex[:12]}"
+    _admin(server, f"create database {name} template {template}")
+    yield _named(server, name)
+    _admin(server, f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def db(dsn: str) -> Iterator[psycopg.Connection]:
+    """A connection to a migrated, empty database."""
+    with psycopg.connect(dsn, options="-c timezone=UTC") as conn:
+        yield conn
+
+
+@pytest.fixture(scope="session")
+def real_series() -> Path:
+    """The folder of real histories; tests that need it are skipped where it is absent."""
+    if not SHARED.exists():
+        pytest.skip("real histories are not beside this checkout (../shared/real)")
+    return SHARED / "series"
+
+
+def _admin(dsn: str, statement: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as conn:
+        conn.execute(sql.SQL(statement))
+
+
+def _named(dsn: str, database: str) -> str:
+    return psycopg.conninfo.make_conninfo(dsn, dbname=database)
