@@ -1,12 +1,12 @@
 """Fixtures: a real PostgreSQL server for the session, a migrated database of its own for each test."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from feature_store.stack.postgres import scratch_postgres
 from feature_store.warehouse.migrate import migrate
@@ -32,10 +32,8 @@ def template(server: str) -> str:
 @pytest.fixture
 def dsn(server: str, template: str) -> Iterator[str]:
     """A migrated, empty database."""
-    name = f"test_{uuid4().hex[:12]}"
-    _admin(server, f"create database {name} template {template}")
-    yield _named(server, name)
-    _admin(server, f"drop database {name} with (force)")
+    with database(server, f"test_{uuid4().hex[:12]}", template) as dsn:
+        yield dsn
 
 
 @pytest.fixture
@@ -53,9 +51,19 @@ def real_series() -> Path:
     return SHARED / "series"
 
 
+@contextmanager
+def database(server: str, name: str, template: str) -> Iterator[str]:
+    """A database of its own, a copy of the template, for as long as the block lasts."""
+    _admin(server, f"create database {name} template {template}")
+    try:
+        yield _named(server, name)
+    finally:
+        _admin(server, f"drop database {name} with (force)")
+
+
 def _admin(dsn: str, statement: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as conn:
-        conn.execute(sql.SQL(statement))
+        conn.execute(statement.encode())
 
 
 def _named(dsn: str, database: str) -> str:

@@ -22,7 +22,7 @@ MISTAKES: list[tuple[str, dict[str, Any], list[str]]] = [
     (WALCL, {"colour": "red"}, ["field colour: unknown key; allowed: id, entity"]),
     (WALCL, {"source/kind": "x"}, ["field source.kind: unknown key; allowed: id, class, schema"]),
     (WALCL, {"owner": None}, ["field owner: missing"]),
-    (WALCL, {"entity": "planet"}, ["field entity", "'asset', 'pair', 'market' or 'macro'", "given: 'planet'"]),
+    (WALCL, {"entity": "planet"}, ["field entity", "'market' or 'macro'", "given: 'planet'"]),
     (WALCL, {"ttl_ms": -1}, ["field ttl_ms", "given: -1"]),
     (WALCL, {"ttl_ms": "10 days"}, ["field ttl_ms", "given: '10 days'"]),
     (WALCL, {"calendar": "lunar"}, ["field calendar", "'weekly-wed'", "given: 'lunar'"]),
@@ -33,7 +33,7 @@ MISTAKES: list[tuple[str, dict[str, Any], list[str]]] = [
     (WALCL, {"release/zone": "Mars/Olympus"}, ["field release.zone", "IANA", "given: 'Mars/Olympus'"]),
     (WALCL, {"release/at": "25:00"}, ["field release.at", "given: '25:00'"]),
     (WALCL, {"release/weekday": "mon"}, ["field release", "exactly one of days", "weekday"]),
-    (WALCL, {"release": {"after": "valid_at", "delay": "2 s"}}, ["field release.delay", "ISO 8601", "given: '2 s'"]),
+    (WALCL, {"release": {"after": "valid_at", "delay": "2 s"}}, ["field release.delay", "given: '2 s'"]),
     (WALCL, {"scale": 0}, ["field scale", "greater than 0", "given: 0"]),
     (WALCL, {"scale": {"USD": 1, "U.S.D.": 2}}, ["scale names one unit twice"]),
     (WALCL, {"series": None}, ["a connector's feature needs series"]),
@@ -41,7 +41,7 @@ MISTAKES: list[tuple[str, dict[str, Any], list[str]]] = [
     (WALCL, {"quality/seasonal": True}, ["season (week-of-year or hour-of-week)"]),
     (WALCL, {"source/id": "fed"}, ["field source.id: unknown source 'fed'; allowed: fred, farside"]),
     (WALCL, {"source/class": "cex"}, ["field source.class: 'cex' contradicts datasources.yaml", "'macro'"]),
-    (WALCL, {"stream": "vintages"}, ["field stream: fred has no stream 'vintages'; allowed: series, observations"]),
+    (WALCL, {"stream": "vintages"}, ["no stream 'vintages'; allowed: series, observations"]),
     (WALCL, {"source/schema": "walcl"}, ["field source.schema: given 'walcl'", "'fred_observations'"]),
     (WALCL, {"id": RRP}, ["field id: given 2 times"]),
     (WALCL, {"id": "Walcl"}, ["field id", "given: 'Walcl'"]),
@@ -159,7 +159,7 @@ def test_a_source_serves_its_own_features_and_no_derived_ones(catalog: Catalog) 
 
 def test_a_unit_that_is_not_in_the_catalog_is_refused(catalog: Catalog) -> None:
     with pytest.raises(
-        CatalogError, match="states the unit 'Thousands of Dollars'.* 'millions of us dollars'"
+        CatalogError, match=r"states the unit 'Thousands of Dollars'.* 'millions of us dollars'"
     ):
         catalog.feature(WALCL).factor("Thousands of Dollars")
     with pytest.raises(CatalogError, match="None"):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx
 import uvicorn
+
 from feature_store.replay.app import create_app
 from feature_store.replay.mount import Now
 from feature_store.replay.schedule import Schedule
@@ -61,7 +62,7 @@ class Fred:
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
-        self.http = httpx.Client(base_url=f"{base_url}/fred", timeout=10)
+        self.http = httpx.Client(base_url=f"{base_url}/fred", timeout=10, trust_env=False)
 
     def get(self, path: str, series: str = "", **params: str | int) -> httpx.Response:
         asked = {"series_id": series, "api_key": KEY, "file_type": "json", **params}

@@ -1,18 +1,26 @@
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
 from feature_store.cli.replay import app
 from feature_store.errors import ReplayError
 from feature_store.settings import load_settings
-from typer.testing import CliRunner
 
 from .server import Fred, write
+
+
+@pytest.fixture(autouse=True)
+def fresh_settings() -> Iterator[None]:
+    load_settings.cache_clear()
+    yield
+    load_settings.cache_clear()
 
 
 @pytest.fixture
 def against_server(fred: Fred, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEATURE_STORE_REPLAY_URL", fred.base_url)
-    load_settings.cache_clear()
 
 
 def run(*arguments: str) -> str:
@@ -25,9 +33,8 @@ def run(*arguments: str) -> str:
 def test_faults_are_added_listed_and_cleared(fred: Fred, folder: Path) -> None:
     write(folder, "ONE", "ts,value,available_at\n2024-01-03,1,2024-01-04\n")
     assert run("fault", "list") == "no faults\n"
-    added = run(
-        "fault", "add", "status", "--status", "429", "--series", "ONE", "--retry-after", "3", "--count", "0"
-    )
+    fault = "status --status 429 --series ONE --retry-after 3 --count 0"
+    added = run("fault", "add", *fault.split())
     assert "kind=status" in added
     assert "retry_after=3" in run("fault", "list")
     assert [fred.get("series", "ONE").status_code for _ in range(2)] == [429, 429]
@@ -58,5 +65,4 @@ def test_convert_tells_what_it_wrote(tmp_path: Path) -> None:
 
 def test_generate_fills_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEATURE_STORE_HOME", str(tmp_path / "home"))
-    load_settings.cache_clear()
     assert run("generate", "--folder", str(tmp_path / "mine")) == f"{tmp_path / 'mine'}: 6 series\n"

@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
 from feature_store.errors import ReplayError
 from feature_store.replay.folder import Folder, Row
 from feature_store.replay.schedule import CatalogSchedule

@@ -107,7 +107,8 @@ def test_more_than_2000_vintages_are_refused(fred: Fred, folder: Path) -> None:
     whole = {"realtime_start": "1776-07-04", "realtime_end": OPEN}
     assert fred.refusal("series/observations", "DAILY", **whole) == (
         "Bad Request.  There are 2001 vintage dates in the specified real-time period: "
-        "1776-07-04 to 9999-12-31.  This exceeds the maximum number of vintage dates allowed for this file type (2000)."
+        "1776-07-04 to 9999-12-31.  This exceeds the maximum number of vintage dates allowed for this "
+        "file type (2000)."
     )
     assert len(fred.vintages("DAILY")) == 2001
     assert len(fred.rows("DAILY", realtime_start="2018-01-02", realtime_end=OPEN)) == 2001

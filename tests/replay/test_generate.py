@@ -4,11 +4,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
 from feature_store.catalog import load_catalog
 from feature_store.catalog.release import release_at
 from feature_store.errors import ReplayError
 from feature_store.replay.folder import check, parse_instant
-from feature_store.replay.generate import FRED, generate
+from feature_store.replay.generate import generate
+from feature_store.replay.invented_fred import FRED
 
 from .server import Fred, Wall, serving
 

@@ -4,9 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 
-from feature_store.replay.archive import central_date
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from feature_store.replay.archive import central_date
 
 from .server import Fred, Wall, write
 

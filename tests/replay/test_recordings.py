@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+
 from feature_store.replay.convert import Reading, convert
 
 from .server import KEY, Fred, Wall, serving, write

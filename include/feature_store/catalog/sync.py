@@ -7,6 +7,7 @@ changes nothing, and two runs at once wait for each other.
 import json
 from collections.abc import Iterable
 from datetime import date, datetime
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -205,10 +206,13 @@ def _sync_sessions(conn: Connection) -> int:
     return gone + changed
 
 
-def _all_sessions() -> Iterable[tuple[str, date, datetime]]:
-    for calendar in CALENDARS:
-        for session in sessions(calendar, FIRST, HORIZON):
-            yield calendar, session.date, session.close_at
+@cache
+def _all_sessions() -> list[tuple[str, date, datetime]]:
+    return [
+        (calendar, session.date, session.close_at)
+        for calendar in CALENDARS
+        for session in sessions(calendar, FIRST, HORIZON)
+    ]
 
 
 def _write(conn: Connection, statement: Any, rows: list[tuple[Any, ...]]) -> int:

@@ -183,7 +183,7 @@ def _clock_or_real() -> datetime:
 def _faults(method: str, json: dict[str, Any] | None = None) -> list[dict[str, Any]]:
     url = f"{load_settings().replay_url}/_faults"
     try:
-        answer = httpx.request(method, url, json=json, timeout=10)
+        answer = httpx.request(method, url, json=json, timeout=10, trust_env=False)
     except httpx.HTTPError as error:
         raise ReplayError(f"the replay server does not answer at {url}: {error}; is the stack up?") from error
     if answer.is_error:

@@ -1,5 +1,6 @@
 """The replay server: one mount per source, the faults around them, and one clock."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def _guarded(now: Now) -> Now:
     return ask
 
 
-def _say(status: int):  # type: ignore[no-untyped-def]
+def _say(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
     async def handler(_: Request, error: Exception) -> Response:
         return PlainTextResponse(f"{error}\n", status)
 

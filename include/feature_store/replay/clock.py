@@ -26,3 +26,9 @@ class DatabaseClock:
                     self._conn.close()
             self._conn = psycopg.connect(self._dsn, autocommit=True, connect_timeout=5)
             return clock.now(self._conn)
+
+    def close(self) -> None:
+        """Give the connection back."""
+        with self._lock:
+            if self._conn is not None:
+                self._conn.close()

@@ -220,7 +220,8 @@ def _distinct(source: Path, rows: list[_Row]) -> list[_Row]:
         if other.value != row.value:
             raise ReplayError(
                 f"{source}:{row.number}: ts {shown(row.ts)} has the value {row.value!r} here and "
-                f"{other.value!r} in line {other.number}; several values of one ts need different instants (--available-at)"
+                f"{other.value!r} in line {other.number}; "
+                "several values of one ts need different instants (--available-at)"
             )
     return sorted(
         held.values(), key=lambda row: (row.ts, row.available_at or datetime.min.replace(tzinfo=UTC))

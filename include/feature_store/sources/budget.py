@@ -11,7 +11,12 @@ from feature_store.catalog.contracts import RateLimit
 @cache
 def _pool(dsn: str) -> ConnectionPool:
     return ConnectionPool(
-        dsn, min_size=0, max_size=2, kwargs={"options": "-c search_path=ops -c timezone=UTC"}, open=True
+        dsn,
+        min_size=0,
+        max_size=2,
+        kwargs={"options": "-c search_path=ops -c timezone=UTC"},
+        check=ConnectionPool.check_connection,  # a restarted server leaves dead connections behind
+        open=True,
     )
 
 

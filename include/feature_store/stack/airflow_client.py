@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,15 @@ class TaskFailure:
     log: Path
 
 
+@dataclass(frozen=True)
+class ImportFailure:
+    """A DAG file that could not be imported."""
+
+    file: str
+    trace: str
+    at: datetime
+
+
 class AirflowClient:
     """Speaks to one Airflow as one user; logs in when first needed."""
 
@@ -44,6 +54,13 @@ class AirflowClient:
         # Never through a proxy: it is this machine.
         self._http = httpx.Client(base_url=url, timeout=30, trust_env=False)
         self._token: str | None = None
+
+    def answers(self) -> bool:
+        """Whether the API server answers at all."""
+        try:
+            return self._http.get("/api/v2/version", timeout=5).is_success
+        except httpx.HTTPError:
+            return False
 
     def is_healthy(self) -> bool:
         """Whether API server, database, scheduler, DAG processor and triggerer all report in."""
@@ -54,19 +71,33 @@ class AirflowClient:
             return False
         return all((health.get(part) or {}).get("status") == "healthy" for part in _COMPONENTS)
 
-    def dag_ids(self) -> set[str]:
-        """The DAGs that are parsed and active."""
-        return {dag["dag_id"] for dag in self._get("/dags", limit=1000)["dags"]}
+    def warm_up(self) -> None:
+        """Have the API server load the part that tasks speak to, which it would put off until the first."""
+        try:
+            self._http.get("/execution/health", timeout=60)
+        except httpx.HTTPError:  # the first task will wait a little longer, that is all
+            return
 
-    def import_errors(self) -> dict[str, str]:
-        """File and traceback of every DAG file that cannot be imported."""
-        return {
-            error["filename"]: error["stack_trace"] for error in self._get("/importErrors")["import_errors"]
-        }
+    def dags(self) -> dict[str, str]:
+        """The DAGs that are parsed and active, each with its file in the DAGs folder."""
+        return {dag["dag_id"]: dag["relative_fileloc"] for dag in self._get("/dags", limit=1000)["dags"]}
 
-    def unpause_all(self) -> None:
-        """Let every DAG run on its schedule."""
-        self._call("PATCH", "/dags", params={"dag_id_pattern": "%", "limit": 1000}, json={"is_paused": False})
+    def import_errors(self) -> list[ImportFailure]:
+        """The DAG files that could not be imported when they were last parsed."""
+        errors = self._get("/importErrors", limit=1000)["import_errors"]
+        return [
+            ImportFailure(error["filename"], error["stack_trace"], datetime.fromisoformat(error["timestamp"]))
+            for error in errors
+        ]
+
+    def unpause(self, dag_id: str) -> None:
+        """Let a DAG run on its schedule."""
+        self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": False})
+
+    def create_pool(self, name: str, slots: int, description: str) -> None:
+        """Make a pool unless it exists; one that exists keeps the size that somebody gave it."""
+        if name not in {pool["name"] for pool in self._get("/pools", limit=1000)["pools"]}:
+            self._call("POST", "/pools", json={"name": name, "slots": slots, "description": description})
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> Run:
         """Start a run by hand."""

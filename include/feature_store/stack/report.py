@@ -12,10 +12,8 @@ from feature_store.stack.airflow import USER
 from feature_store.stack.services import Stack
 
 LATEST = """
-select l.feature_id, l.value, l.ts, l.available_at, l.available_basis, l.is_provisional
-from features.latest_values as l
-join features.current_definitions as d on d.feature_id = l.feature_id and d.version = l.version
-order by l.feature_id
+select feature_id, value, unit, ts, available_at, available_basis, is_provisional, is_stale
+from features.latest order by feature_id
 """
 
 
@@ -42,16 +40,12 @@ def print_features(console: Console, dsn: str) -> int:
     with psycopg.connect(dsn) as connection:
         rows = connection.execute(LATEST).fetchall()
     table = Table(title="Features, latest values")
-    for name in ("feature", "value", "ts (UTC)", "available at (UTC)", "basis"):
+    for name in ("feature", "value", "unit", "ts (UTC)", "available at (UTC)", "basis", "stale"):
         table.add_column(name, justify="right" if name == "value" else "left", no_wrap=True)
-    for feature_id, value, ts, available_at, basis, is_provisional in rows:
+    for feature_id, value, unit, ts, available_at, basis, is_provisional, is_stale in rows:
         note = f"{basis}, provisional" if is_provisional else basis
         table.add_row(
-            feature_id,
-            f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}",
-            _at(ts),
-            _at(available_at),
-            note,
+            feature_id, _number(value), unit, _at(ts), _at(available_at), note, "stale" if is_stale else "no"
         )
     console.print(table)
     return len(rows)
@@ -88,3 +82,7 @@ def _now(dsn: str) -> str | None:
 
 def _at(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1e6 else f"{value:,.6g}"

@@ -20,6 +20,7 @@ from feature_store.stack.postgres import Postgres
 from feature_store.stack.s3 import S3
 from feature_store.stack.secrets import ensure_secrets, write_private
 from feature_store.stack.supervision import Program, Supervisor, run_folder
+from feature_store.warehouse.dbt import dbt_environment
 
 METADATA = "airflow"
 
@@ -75,7 +76,7 @@ class Stack:
             metadata_dsn=f"postgresql://{METADATA}:{password}@127.0.0.1:{self.settings.port_postgres}/{METADATA}",
             feature_store_dsn=self.settings.postgres_dsn,
             secrets=self.secrets,
-            settings=self.exported_settings(),
+            settings={**dbt_environment(self.settings), **self.exported_settings()},
             dags=self.settings.dags_dir.resolve(),
         )
 
@@ -144,7 +145,8 @@ def open_stack() -> Stack:
     settings = load_settings()
     home = settings.home.resolve()
     home.mkdir(parents=True, exist_ok=True)
-    return Stack(settings, ensure_secrets(home))
+    # Services have working directories of their own, so the path they are given must be absolute.
+    return Stack(settings.model_copy(update={"home": home}), ensure_secrets(home))
 
 
 @contextlib.contextmanager

@@ -181,10 +181,23 @@ class Supervisor:
     def _reload(self) -> None:
         added, changed, removed = self._rpc().reloadConfig()[0]
         for group in [*changed, *removed]:
-            self._rpc().stopProcessGroup(group, True)
-            self._rpc().removeProcessGroup(group)
+            self._rpc().stopProcessGroup(group, False)  # all at once, then wait for each
+        for group in [*changed, *removed]:
+            self._remove(group)
         for group in [*added, *changed]:
             self._rpc().addProcessGroup(group)
+
+    def _remove(self, group: str) -> None:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                self._rpc().removeProcessGroup(group)
+            except Fault as fault:
+                if fault.faultCode != Faults.STILL_RUNNING or time.monotonic() > deadline:
+                    raise StackError(f"{group} cannot be stopped: {fault.faultString}") from None
+                time.sleep(0.1)
+            else:
+                return
 
     def _clear_leftovers(self) -> None:
         """Stop what a killed supervisord left running: the clients first, the database last."""
@@ -232,7 +245,7 @@ class Supervisor:
             "autostart=false",
             "autorestart=true",
             "startsecs=2",
-            "startretries=5",
+            "startretries=3",
             f"stopsignal={program.stop_signal}",
             f"stopwaitsecs={program.stop_seconds}",
             f"stopasgroup={str(program.stop_as_group).lower()}",
@@ -262,14 +275,16 @@ def _is_database(process: psutil.Process) -> bool:
 
 
 def _escape(value: str) -> str:
-    """supervisord expands `%(...)s` in its configuration."""
+    """A value as supervisord's configuration holds it: it expands `%(...)s` and quotes no comment."""
+    if any(mark in value for mark in (" ;", " #", "\n")):
+        raise StackError(
+            "supervisord cannot be given a path or setting with ' ;', ' #' or a line break in it"
+        )
     return value.replace("%", "%%")
 
 
 def _assignment(name: str, value: str) -> str:
     quote = next((mark for mark in "\"'" if mark not in value), None)
-    if quote is None or "\n" in value or value[:1] in {"'", '"'} or value[-1:] in {"'", '"'}:
-        raise StackError(
-            f"the value of {name} mixes quotes or line breaks in a way its services cannot be given"
-        )
+    if quote is None or {value[:1], value[-1:]} & {"'", '"'}:
+        raise StackError(f"the value of {name} mixes quotes in a way that supervisord cannot be given")
     return f"{name}={quote}{_escape(value)}{quote}"

@@ -1,12 +1,14 @@
 """`make up`: from nothing, or from whatever runs already, to a running stack with features in it."""
 
 import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 
 import psycopg
 
@@ -21,7 +23,8 @@ from feature_store.stack.ports import is_free, require_free
 from feature_store.stack.processes import listener, stack_processes
 from feature_store.stack.services import METADATA, PORTS, Stack
 from feature_store.stack.steps import Note, Step
-from feature_store.stack.supervision import tail
+from feature_store.stack.supervision import inherited, tail
+from feature_store.warehouse.dbt import PROJECT, dbt_environment, target_folder
 from feature_store.warehouse.migrate import migrate
 
 MAIN_JOB = "ingest_fred"
@@ -32,6 +35,8 @@ _REPLAY_FRESH = timedelta(
     days=20
 )  # the generated series reach further than this beyond the day they were made
 
+_FOLLOWERS = ("transform_features",)
+_PARSE_PATIENCE = timedelta(seconds=120)
 _FOLLOW_SECONDS = 30  # an asset event that nobody took up by then waits for others and starts nothing now
 
 
@@ -55,7 +60,10 @@ def up_steps(stack: Stack) -> list[Step]:
             ("postgres",),
             logs / "airflow-migrate.log",
         ),
-        Step("airflow", "Start Airflow", start.airflow, ("airflow-db",), logs / "airflow-api-server.log"),
+        Step("dbt", "Parse the dbt project", start.dbt, ("preflight",), logs / "dbt-parse.log"),
+        Step(
+            "airflow", "Start Airflow", start.airflow, ("airflow-db", "dbt"), logs / "airflow-api-server.log"
+        ),
         Step(
             "dags", "Parse the DAGs", start.dags, ("airflow", "catalog"), logs / "airflow-dag-processor.log"
         ),
@@ -173,24 +181,46 @@ class _Start:
         started = [name for name in PROGRAMS if supervisor.start(name)]
         for name in PROGRAMS:
             supervisor.wait(name, partial(supervisor.is_running, name), 60)
+        supervisor.wait("airflow-api-server", self._stack.airflow_client.answers, 150)
+        self._stack.airflow_client.warm_up()
         supervisor.wait("airflow-api-server", self._stack.airflow_client.is_healthy, 150)
         said = f"{len(started)} processes started" if started else "already running"
         return f"{said} on port {self._stack.settings.port_airflow}"
 
+    def dbt(self, note: Note) -> str:
+        """Have dbt's manifest, from which the DAGs learn the models."""
+        stack = self._stack
+        manifest = target_folder(stack.settings) / "manifest.json"
+        newest = max(path.stat().st_mtime for path in PROJECT.rglob("*") if path.is_file())
+        if manifest.exists() and manifest.stat().st_mtime > newest:
+            return "there already"
+        log = stack.logs / "dbt-parse.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        command = [str(Path(sys.executable).parent / "dbt"), "parse"]
+        environment = {**inherited(), **dbt_environment(stack.settings)}
+        with log.open("wb") as sink:
+            code = subprocess.run(command, env=environment, stdout=sink, stderr=sink, check=False).returncode
+        if code != 0:
+            raise StackError(f"`dbt parse` failed with exit code {code}:\n{tail(log)}")
+        return "project parsed"
+
     def dags(self, note: Note) -> str:
-        """Wait until every DAG is parsed, and let them run."""
+        """Wait until every DAG file is parsed, and let the DAGs of the main job run."""
         client = self._stack.airflow_client
-        deadline = time.monotonic() + 90
-        while MAIN_JOB not in (ids := client.dag_ids()):
-            self._refuse_import_errors()
-            if time.monotonic() > deadline:
-                raise StackError(
-                    f"the DAG {MAIN_JOB} did not appear; parsed so far: {', '.join(sorted(ids)) or 'none'}"
-                )
+        for slug in load_catalog().sources:
+            client.create_pool(f"source_{slug}", 2, "How many tasks ask this source at once")
+        client.create_pool("transform", 8, "How many tasks transform at once")
+        began = datetime.now(UTC)
+        files = {path.name for path in self._stack.airflow.dags.glob("*.py")}
+        while missing := files - set(client.dags().values()):
+            self._refuse_import_errors(began)
+            if datetime.now(UTC) - began > _PARSE_PATIENCE:
+                raise StackError(f"these DAG files gave no DAG: {', '.join(sorted(missing))}")
             time.sleep(0.5)
-        self._refuse_import_errors()
-        client.unpause_all()
-        return f"{len(client.dag_ids())} DAGs"
+        if MAIN_JOB not in client.dags():
+            raise StackError(f"no file in {self._stack.airflow.dags} holds the DAG {MAIN_JOB}")
+        self._unpause({MAIN_JOB, *_FOLLOWERS})
+        return f"{len(client.dags())} DAGs in {len(files)} files"
 
     def ingest(self, note: Note) -> str:
         """Run the main job through Airflow."""
@@ -215,6 +245,8 @@ class _Start:
                 if run.run_id not in {known.run_id for known in followed}:
                     followed.append(self._wait(run, note, 600))
                     frontier.append(run)
+        # Only now: their first runs would compete with the main job.
+        self._unpause(set(client.dags()))
         names = sorted({run.dag_id for run in followed})
         return f"{', '.join(names)} succeeded" if names else "nothing new, so nothing followed"
 
@@ -244,11 +276,21 @@ class _Start:
             lines.append(f"task {failure.task_id}, its log: {failure.log}\n{tail(failure.log)}")
         return "\n".join(lines)
 
-    def _refuse_import_errors(self) -> None:
-        errors = self._stack.airflow_client.import_errors()
+    def _refuse_import_errors(self, began: datetime) -> None:
+        """An error noted before `began` may be repaired since; the next parsing decides."""
+        errors = [error for error in self._stack.airflow_client.import_errors() if error.at >= began]
         if errors:
-            shown = "\n".join(f"{name}:\n{trace.strip()}" for name, trace in errors.items())
+            shown = "\n".join(f"{error.file}:\n{error.trace.strip()}" for error in errors)
             raise StackError(f"{len(errors)} DAG files cannot be imported:\n{shown}")
+
+    def _unpause(self, dag_ids: set[str]) -> None:
+        """New DAGs start paused. Each is let loose once: who pauses it later wants it paused."""
+        known = self._stack.airflow.folder / "unpaused"
+        done = set(known.read_text().split()) if known.exists() else set()
+        for dag_id in sorted(dag_ids & set(self._stack.airflow_client.dags()) - done):
+            self._stack.airflow_client.unpause(dag_id)
+            done.add(dag_id)
+        known.write_text("\n".join(sorted(done)) + "\n")
 
 
 def check_ports(stack: Stack) -> None:

@@ -189,8 +189,10 @@ with timed as (
          make_interval(secs => (c.spec ->> 'ttl_ms')::numeric / 1000) as ttl,
          case when c.spec ->> 'label' <> 'start' then l.ts
               when c.spec ->> 'period' = 'session' then (
+                -- A value on a day without a session (VIX on holidays) counts as closed with the session before.
                 select s.close_at from registry.calendar_sessions as s
-                where s.calendar = c.spec ->> 'calendar' and s.date = (l.ts at time zone 'UTC')::date)
+                where s.calendar = c.spec ->> 'calendar' and s.date <= (l.ts at time zone 'UTC')::date
+                order by s.date desc limit 1)
               else l.ts + (c.spec ->> 'period')::interval end as valid_at
   from features.latest_values as l
   left join registry.features_catalog as c on c.id = l.feature_id and c.is_current

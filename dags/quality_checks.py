@@ -1,0 +1,58 @@
+"""Periodic checks of what is published and of what the sources sent."""
+
+from datetime import timedelta
+
+from airflow.sdk import dag, get_current_context, task
+
+from feature_store.catalog import load_catalog
+
+
+@task
+def raw_tables() -> None:
+    """Great Expectations on the raw tables."""
+    from feature_store.quality.judge import judge_raw
+    from feature_store.warehouse.connection import connect
+
+    with connect() as conn:
+        judge_raw(conn, load_catalog(), run_id=get_current_context()["run_id"])
+
+
+@task
+def freshness() -> None:
+    """Age of each feature's newest point against its ttl, kept in quality.results."""
+    from feature_store.quality.freshness import check_freshness
+    from feature_store.warehouse.connection import connect
+
+    with connect() as conn:
+        check_freshness(conn, load_catalog())
+
+
+@task(trigger_rule="all_done")
+def data_docs() -> str:
+    """Rebuild the Data Docs pages."""
+    from feature_store.quality.data_docs import build_data_docs
+
+    return str(build_data_docs())
+
+
+@dag(
+    dag_display_name="Quality checks",
+    schedule="17 * * * *",
+    catchup=False,
+    max_active_runs=1,
+    default_args={
+        "owner": "data-quality",
+        "retries": 1,
+        "retry_delay": timedelta(minutes=1),
+        "execution_timeout": timedelta(minutes=15),
+    },
+    tags=["quality", "great-expectations"],
+    doc_md="""### Is what we publish still true and fresh?
+Hourly: the raw tables against their suites, every feature's age against its ttl. Results: `quality.results`, Data Docs.""",
+)
+def quality_checks() -> None:
+    """Checks, then their pages."""
+    [raw_tables(), freshness()] >> data_docs()
+
+
+quality_checks()

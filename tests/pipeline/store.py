@@ -1,0 +1,173 @@
+"""A whole store for a test: replay over HTTP, a database with a clock of its own, ingest and dbt in process."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from unittest.mock import patch
+
+import httpx
+import psycopg
+from dbt.cli.main import dbtRunner
+
+from feature_store import clock
+from feature_store.catalog import Catalog, FeatureSpec, load_catalog
+from feature_store.catalog.contracts import RateLimit
+from feature_store.catalog.sync import sync
+from feature_store.replay.schedule import CatalogSchedule
+from feature_store.settings import Settings
+from feature_store.sources.contract import Window
+from feature_store.warehouse.dbt import dbt_environment
+from feature_store.warehouse.ingest import ingest
+from feature_store.warehouse.landing import Counts
+from feature_store.warehouse.state import content_hash
+from tests.replay.server import serving
+
+WALCL, TGA, RRP = "macro/us/walcl_total_usd", "macro/us/tga_balance_usd", "macro/us/rrp_total_usd"
+Version = tuple[str, float | None, str]
+
+
+class Store:
+    """One database and one folder of series, at a clock that the test turns."""
+
+    def __init__(self, dsn: str, folder: Path, catalog: Catalog, replay_url: str, home: Path) -> None:
+        self.catalog = catalog
+        self.folder = folder
+        self.replay_url = replay_url
+        self.conn = psycopg.connect(dsn, options="-c timezone=UTC")
+        self.settings = Settings(
+            FEATURE_STORE_POSTGRES_DSN=dsn, FEATURE_STORE_REPLAY_URL=replay_url, FEATURE_STORE_HOME=home
+        )
+        if catalog is not shipped():
+            sync(self.conn, catalog)
+            self.conn.commit()
+
+    def at(self, instant: str | datetime) -> None:
+        """Freeze the clock."""
+        moment = datetime.fromisoformat(instant) if isinstance(instant, str) else instant
+        clock.freeze(self.conn, moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+    def serve(self, series: str, text: str) -> None:
+        """Put a series into the folder that replay serves."""
+        path = self.folder / "fred" / "observations" / f"{series}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def fault(self, **fault: object) -> None:
+        """Spoil the next matching answers."""
+        httpx.post(f"{self.replay_url}/_faults", json=fault).raise_for_status()
+
+    def ingest(self, *names: str, window: Window | None = None) -> Counts:
+        """The live tail, or a window, of the named series (default: all that are served)."""
+        total = Counts()
+        for series in self.catalog.series("fred", "observations"):
+            served = (self.folder / "fred" / "observations" / f"{series.name}.csv").exists()
+            if series.name in names or (not names and served):
+                total += ingest(self.conn, self.catalog, self.settings, series, window, run_id="test")
+        return total
+
+    def transform(self, *flags: str) -> int:
+        """Build the candidates and publish them; returns how many versions were appended."""
+        before = self.count("features.features_versions")
+        self.conn.execute("select ops.open_window('transform')")
+        self.conn.commit()
+        with patch.dict(os.environ, dbt_environment(self.settings)):
+            result = runner().invoke(["run", "--quiet", *flags])
+        assert result.success, result.exception or result.result
+        self.conn.execute("select ops.close_window('transform')")
+        self.conn.commit()
+        return self.count("features.features_versions") - before
+
+    def run(self) -> int:
+        """Ingest and transform; returns how many versions were appended."""
+        self.ingest()
+        return self.transform()
+
+    def count(self, table: str) -> int:
+        row = self.conn.execute(f"select count(*) from {table}").fetchone()  # type: ignore[arg-type]
+        assert row is not None
+        return int(row[0])
+
+    def versions(self, feature: str = WALCL) -> list[Version]:
+        """(ts as a date, value, available_at) of every version, in order."""
+        rows = self.conn.execute(
+            """select ts::date::text, value, to_char(available_at, 'YYYY-MM-DD"T"HH24:MI') from
+                 features.features_versions where feature_id = %s order by ts, available_at, ingested_at""",
+            (feature,),
+        )
+        return [(ts, value, at) for ts, value, at in rows]
+
+    def values(self, feature: str = WALCL) -> dict[str, float]:
+        """Value by ts (a date), as known today."""
+        return dict(
+            self.conn.execute(
+                "select ts::date::text, value from features.features_values where feature_id = %s order by ts",
+                (feature,),
+            ).fetchall()
+        )
+
+    def as_of(self, instant: str, feature: str = WALCL) -> dict[str, float]:
+        """Value by ts (a date), as known at an instant; withdrawn points are left out."""
+        return dict(
+            self.conn.execute(
+                """select ts::date::text, value from features.as_of(%s)
+                   where feature_id = %s and value is not null order by ts""",
+                (instant, feature),
+            ).fetchall()
+        )
+
+    def forget(self) -> None:
+        """Empty the store, as if it had never run; the clock stays where it is."""
+        self.conn.execute(
+            """truncate raw.fred_observations, raw.fetches, raw.payloads, raw.rejects, ops.stream_progress,
+                 ops.watermarks, ops.feature_writes, ops.dirty_days, features.features_versions,
+                 features.features_values, features.latest_values cascade"""
+        )
+        self.conn.commit()
+
+    def hash(self) -> str:
+        return content_hash(self.conn)
+
+
+@cache
+def runner() -> dbtRunner:
+    """dbt with the project parsed once: parsing costs more than building."""
+    parsed = dbtRunner().invoke(["parse", "--quiet", "--no-partial-parse"])
+    assert parsed.success, parsed.exception
+    return dbtRunner(manifest=parsed.result)
+
+
+@contextmanager
+def open_store(dsn: str, home: Path, catalog: Catalog) -> Iterator[Store]:
+    """A store over an empty folder; the clock of the database is the clock of replay."""
+    folder = home / "series"
+    folder.mkdir(parents=True, exist_ok=True)
+    with psycopg.connect(dsn, autocommit=True) as watch:
+        with serving(folder, lambda: clock.now(watch), CatalogSchedule(catalog)) as url:
+            store = Store(dsn, folder, catalog, url, home)
+            try:
+                yield store
+            finally:
+                store.conn.close()
+
+
+def unhurried(catalog: Catalog) -> Catalog:
+    """The catalog without a rate limit to speak of: budgets have tests of their own."""
+    limit = RateLimit(per_minute=1_000_000)
+    return replace(
+        catalog,
+        sources={id_: s.model_copy(update={"rate_limit": limit}) for id_, s in catalog.sources.items()},
+    )
+
+
+@cache
+def shipped() -> Catalog:
+    return unhurried(load_catalog())
+
+
+def with_features(features: Iterable[FeatureSpec]) -> Catalog:
+    """The shipped sources with other features."""
+    return replace(shipped(), features={feature.id: feature for feature in features})
