@@ -9,11 +9,14 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from functools import cache
 from hashlib import sha256
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg.types.json import Jsonb
 
+from feature_store.catalog import calendars
 from feature_store.catalog.calendars import CALENDARS, FIRST, HORIZON, sessions
 from feature_store.catalog.contracts import DEFINITION_KEYS, FeatureSpec, Source
 from feature_store.catalog.load import Catalog
@@ -187,6 +190,15 @@ def _series_rows(catalog: Catalog, feature: FeatureSpec) -> list[tuple[Any, ...]
 
 
 def _sync_sessions(conn: Connection) -> int:
+    # Computing all calendars takes seconds, and they change only with their code and libraries.
+    fingerprint = _calendars_fingerprint()
+    if conn.execute("select fingerprint from registry.calendar_origin").fetchone() == (fingerprint,):
+        return 0
+    conn.execute(
+        """insert into registry.calendar_origin (fingerprint) values (%s)
+           on conflict (id) do update set fingerprint = excluded.fingerprint""",
+        (fingerprint,),
+    )
     conn.execute("create temp table sessions_given (like registry.calendar_sessions) on commit drop")
     with conn.cursor() as cursor, cursor.copy("copy sessions_given from stdin") as copy:
         for row in _all_sessions():
@@ -207,6 +219,13 @@ def _sync_sessions(conn: Connection) -> int:
 
 
 @cache
+def _calendars_fingerprint() -> str:
+    digest = sha256(Path(calendars.__file__).read_bytes())
+    for library in ("exchange-calendars", "pandas-market-calendars", "pandas"):
+        digest.update(version(library).encode())
+    return digest.hexdigest()
+
+
 def _all_sessions() -> list[tuple[str, date, datetime]]:
     return [
         (calendar, session.date, session.close_at)

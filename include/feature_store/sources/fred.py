@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from feature_store.catalog.contracts import SeriesSpec
 from feature_store.catalog.release import scheduled_on
-from feature_store.errors import Malformed
+from feature_store.errors import Malformed, Refused
 from feature_store.sources.contract import Payload, Row, Window, check_fields
 from feature_store.sources.http import Http
 
@@ -24,52 +24,58 @@ BEGINNING = "1776-07-04"
 FOREVER = "9999-12-31"
 VINTAGES_A_CALL = 1000
 NOT_KNOWN = "."
+NO_VINTAGES = "does not exist in ALFRED"
 
-_STEERING = {"series": "seriess", "series/vintagedates": "vintage_dates"}
+_LISTS = {
+    "series": "seriess",
+    "series/vintagedates": "vintage_dates",
+    "series/observations": "observations",
+}
 _OBSERVATION = frozenset({"realtime_start", "realtime_end", "date", "value"})
 
 
 def fetch(http: Http, series: SeriesSpec, window: Window) -> Iterator[Payload]:
-    """Ask for the stated units, the vintage dates, then the values of the vintages in the window."""
-    last_day = settled_day(series, window.until).isoformat()
-    described = http.get("series", _of(series, BEGINNING, last_day))
-    yield described
-    units = [[entry["realtime_start"], entry["units"]] for entry in _member(described, "seriess")]
+    """Ask for the stated units, the vintage dates, then the values of the vintages in the window.
 
-    vintages: list[str] = []
-    while True:
-        page = http.get(
-            "series/vintagedates", {**_of(series, BEGINNING, last_day), "offset": str(len(vintages))}
-        )
-        yield page
-        found = _member(page, "vintage_dates")
-        vintages += found
-        if not found or len(vintages) >= _member(page, "count"):
-            break
-    if not vintages:
+    Of a few series (S&P's, for licence reasons) FRED keeps no vintages and refuses every real-time range: of those it
+    is asked for the values of today.
+    """
+    last_day = settled_day(series, window.until).isoformat()
+    try:
+        described = http.get("series", _of(series, BEGINNING, last_day))
+    except Refused as error:
+        if NO_VINTAGES not in str(error):
+            raise
+        yield from _today(http, series)
         return
-    context = {"first_vintage": vintages[0], "units": units}
-    for start, end in _ranges(vintages, window):
-        yield from _observations(http, series, start, end, context)
+    yield described
+    vintages: list[str] = []
+    for page in _pages(http, "series/vintagedates", _of(series, BEGINNING, last_day)):
+        yield page
+        vintages += _member(page, "vintage_dates")
+    if vintages:
+        context = {"first_vintage": vintages[0], "units": _units(described)}
+        for start, end in _ranges(vintages, window):
+            yield from _pages(http, "series/observations", _of(series, start, end), context)
 
 
 def parse(payload: Payload) -> Iterator[Row]:
     """Rows of an observations answer; the other endpoints only steer fetching and give none, if they can be read."""
+    listed = _member(payload, _LISTS[payload.endpoint])
     if payload.endpoint != "series/observations":
-        _member(payload, _STEERING[payload.endpoint])
         return
-    for row in _member(payload, "observations"):
+    first_vintage = payload.context["first_vintage"]
+    for row in listed:
         check_fields(payload, row, _OBSERVATION)
-        vintage = date.fromisoformat(row["realtime_start"])
-        observed = date.fromisoformat(row["date"])
+        observed, start = date.fromisoformat(row["date"]), row["realtime_start"]
         yield Row(
             series=payload.params["series_id"],
             ts=datetime(observed.year, observed.month, observed.day, tzinfo=UTC),
             values={"value": _number(row["value"])},
-            unit=_unit_on(payload.context["units"], row["realtime_start"]),
-            vintage=vintage,
-            is_censored=row["realtime_start"] <= payload.context["first_vintage"],
-            is_repeat=row["realtime_start"] == payload.params["realtime_start"],
+            unit=_unit_on(payload.context["units"], start),
+            vintage=date.fromisoformat(start) if first_vintage else None,
+            is_censored=first_vintage is not None and start <= first_vintage,
+            is_repeat=start == payload.params.get("realtime_start"),
         )
 
 
@@ -100,19 +106,30 @@ def _ranges(vintages: list[str], window: Window) -> Iterator[tuple[str, str]]:
         yield (BEGINNING if wanted[0] == start == 0 else vintages[start]), vintages[end]
 
 
-def _observations(
-    http: Http, series: SeriesSpec, start: str, end: str, context: Mapping[str, Any]
+def _today(http: Http, series: SeriesSpec) -> Iterator[Payload]:
+    asked = {"series_id": series.name, "file_type": "json"}
+    described = http.get("series", asked)
+    yield described
+    yield from _pages(http, "series/observations", asked, {"first_vintage": None, "units": _units(described)})
+
+
+def _pages(
+    http: Http, endpoint: str, params: Mapping[str, str], context: Mapping[str, Any] | None = None
 ) -> Iterator[Payload]:
+    """All pages of a list: `count` says how many rows there are, `offset` where to go on."""
     received = 0
     while True:
-        page = http.get(
-            "series/observations", {**_of(series, start, end), "offset": str(received)}, context
-        )
+        page = http.get(endpoint, {**params, "offset": str(received)}, context)
         yield page
-        rows = _member(page, "observations")
+        rows = _member(page, _LISTS[endpoint])
         received += len(rows)
         if not rows or received >= _member(page, "count"):
             return
+
+
+def _units(described: Payload) -> list[list[str]]:
+    """[first vintage date, unit] for each real-time period in which FRED stated the same."""
+    return [[entry["realtime_start"], entry["units"]] for entry in _member(described, "seriess")]
 
 
 def _member(payload: Payload, name: str) -> Any:

@@ -18,6 +18,7 @@ for _name in ("httpx", "httpcore"):
     logging.getLogger(_name).setLevel(logging.WARNING)
 
 USER_AGENT = "Mozilla/5.0 (compatible; feature-store)"
+TIMEOUT_SECONDS = 30.0
 ATTEMPTS = 4
 SLOW_DOWN_SECONDS = 20.0  # FRED sends no Retry-After: its documentation asks for patience, not for a number
 LONGEST_WAIT_SECONDS = 120.0
@@ -26,13 +27,11 @@ LONGEST_WAIT_SECONDS = 120.0
 class Http:
     """GET below one base URL. `secret_params` go out with every request and appear nowhere else."""
 
-    def __init__(
-        self, base_url: str, limiter: Limiter, secret_params: Mapping[str, str], timeout_seconds: float = 30
-    ) -> None:
+    def __init__(self, base_url: str, limiter: Limiter, secret_params: Mapping[str, str]) -> None:
         self._base_url = base_url.rstrip("/")
         self._limiter = limiter
         self._secrets = dict(secret_params)
-        self._client = httpx.Client(timeout=timeout_seconds, headers={"User-Agent": USER_AGENT})
+        self._client = httpx.Client(timeout=TIMEOUT_SECONDS, headers={"User-Agent": USER_AGENT})
 
     def __enter__(self) -> Self:
         return self

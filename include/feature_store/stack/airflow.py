@@ -149,7 +149,7 @@ class Airflow:
             "dag_processor": {
                 "dag_bundle_storage_path": str(self.folder / "bundles"),
                 "refresh_interval": "15",
-                "min_file_process_interval": "30",
+                "min_file_process_interval": "60",
                 "print_stats_interval": "300",
                 "parsing_processes": "2",
             },

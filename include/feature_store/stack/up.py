@@ -36,7 +36,7 @@ _REPLAY_FRESH = timedelta(
 )  # the generated series reach further than this beyond the day they were made
 
 _FOLLOWERS = ("transform_features",)
-_PARSE_PATIENCE = timedelta(seconds=120)
+_PARSE_SECONDS = 120
 _FOLLOW_SECONDS = 30  # an asset event that nobody took up by then waits for others and starts nothing now
 
 
@@ -89,6 +89,7 @@ class _Start:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._main_run: Run | None = None
+        self._parsed_since = datetime.now(UTC)
 
     def preflight(self, note: Note) -> str:
         """Refuse a machine, or ports, with which nothing can work."""
@@ -210,11 +211,11 @@ class _Start:
         for slug in load_catalog().sources:
             client.create_pool(f"source_{slug}", 2, "How many tasks ask this source at once")
         client.create_pool("transform", 8, "How many tasks transform at once")
-        began = datetime.now(UTC)
+        began = time.monotonic()
         files = {path.name for path in self._stack.airflow.dags.glob("*.py")}
         while missing := files - set(client.dags().values()):
-            self._refuse_import_errors(began)
-            if datetime.now(UTC) - began > _PARSE_PATIENCE:
+            self._refuse_import_errors()
+            if time.monotonic() - began > _PARSE_SECONDS:
                 raise StackError(f"these DAG files gave no DAG: {', '.join(sorted(missing))}")
             time.sleep(0.5)
         if MAIN_JOB not in client.dags():
@@ -276,9 +277,10 @@ class _Start:
             lines.append(f"task {failure.task_id}, its log: {failure.log}\n{tail(failure.log)}")
         return "\n".join(lines)
 
-    def _refuse_import_errors(self, began: datetime) -> None:
-        """An error noted before `began` may be repaired since; the next parsing decides."""
-        errors = [error for error in self._stack.airflow_client.import_errors() if error.at >= began]
+    def _refuse_import_errors(self) -> None:
+        """An error noted before this `make up` may be repaired since; the next parsing decides."""
+        errors = self._stack.airflow_client.import_errors()
+        errors = [error for error in errors if error.at >= self._parsed_since]
         if errors:
             shown = "\n".join(f"{error.file}:\n{error.trace.strip()}" for error in errors)
             raise StackError(f"{len(errors)} DAG files cannot be imported:\n{shown}")

@@ -71,7 +71,7 @@ def ingest(
 
 def _place(catalog: Catalog, series: SeriesSpec) -> Place:
     zone = catalog.source(series.source_slug).streams[series.stream].zone
-    return Place(series.source_slug, series.stream, zone or "UTC")
+    return Place(series.source_slug, series.stream, zone or "UTC", series.revises == "vintages")
 
 
 def _connector(catalog: Catalog, slug: str) -> ModuleType:

@@ -27,11 +27,12 @@ MANY_ROWS = 200
 
 @dataclass(frozen=True)
 class Place:
-    """Where rows go: the stream `raw.<slug>_<stream>` and the zone of its vintage dates."""
+    """Where rows go: the stream `raw.<slug>_<stream>` and the zone of the dates its source writes."""
 
     slug: str
     stream: str
     zone: str
+    has_vintages: bool = False
 
     @property
     def table(self) -> sql.Identifier:
@@ -132,8 +133,8 @@ def _insert(
 ) -> int:
     if not rows:
         return 0
-    has_vintage, has_unit = rows[0].vintage is not None, rows[0].unit is not None
-    keys = ["series", "ts"] + ["vintage_date"] * has_vintage
+    has_unit = rows[0].unit is not None
+    keys = ["series", "ts"] + ["vintage_date"] * place.has_vintages
     values = list(rows[0].values) + ["unit"] * has_unit
     # Two runs of one stream would both miss what the other is about to commit.
     conn.execute("select pg_advisory_xact_lock(hashtext(%s))", (f"raw.{place.slug}_{place.stream}",))
@@ -148,7 +149,7 @@ def _insert(
     with conn.cursor().copy(sql.SQL("copy incoming from stdin")) as copy:
         for row, at in zip(rows, known, strict=True):
             copy.write_row((
-                row.series, row.ts, *([row.vintage] * has_vintage), *row.values.values(), *([row.unit] * has_unit),
+                row.series, row.ts, *([row.vintage] * place.has_vintages), *row.values.values(), *([row.unit] * has_unit),
                 at.released_at, at.settled_until, at.stated_at, at.stated_basis,
             ))  # fmt: skip
     statement = sql.SQL(LOAD).format(

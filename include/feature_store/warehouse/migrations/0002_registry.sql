@@ -122,6 +122,15 @@ comment on column registry.calendar_sessions.calendar is 'Name of the calendar, 
 comment on column registry.calendar_sessions.date is 'An open date, in the calendar''s own zone.';
 comment on column registry.calendar_sessions.close_at is 'When that date closes, UTC; half days included.';
 
+create table if not exists registry.calendar_origin (
+  id boolean primary key default true check (id),
+  fingerprint text not null
+);
+comment on table registry.calendar_origin is 'What registry.calendar_sessions was made from. One row.';
+comment on column registry.calendar_origin.id is 'Always true: there is one origin.';
+comment on column registry.calendar_origin.fingerprint is
+'Hash of the calendars'' code and of the versions of the libraries they come from.';
+
 create or replace function registry.normal_unit(stated text) returns text
 language sql immutable strict parallel safe
 as $$

@@ -94,7 +94,7 @@ on raw.rejects (feature_id, ts, rule, md5(content::text)) where feature_id is no
 create table if not exists raw.fred_observations (
   series text not null,
   ts timestamptz not null,
-  vintage_date date not null,
+  vintage_date date,
   value numeric,
   unit text not null,
   fetch_id bigint not null references raw.fetches,
@@ -104,7 +104,7 @@ create table if not exists raw.fred_observations (
   check (available_basis in ('vintage', 'schedule', 'backfilled', 'ingested', 'stated')),
   is_provisional boolean not null default false,
   xid xid8 not null default pg_current_xact_id(),
-  primary key (series, ts, vintage_date, fetch_id),
+  unique nulls not distinct (series, ts, vintage_date, fetch_id),
   check (value <> 'NaN')
 );
 comment on table raw.fred_observations is
@@ -112,7 +112,7 @@ comment on table raw.fred_observations is
 comment on column raw.fred_observations.series is 'FRED series id.';
 comment on column raw.fred_observations.ts is 'The observation date at 00:00 UTC.';
 comment on column raw.fred_observations.vintage_date is
-'realtime_start: the US Central date on which this value appeared in FRED.';
+'realtime_start: the US Central date on which this value appeared in FRED; null for a series that FRED keeps no vintages of.';
 comment on column raw.fred_observations.value is 'The value in the unit FRED stated on that date; null is FRED''s ".", not known.';
 comment on column raw.fred_observations.unit is 'The unit FRED stated for the series on the vintage date.';
 comment on column raw.fred_observations.fetch_id is 'The fetch that brought it.';

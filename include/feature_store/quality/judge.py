@@ -1,0 +1,187 @@
+"""Judge before publishing: what breaks a blocking rule leaves the candidates for raw.rejects, the rest goes on.
+
+A blocked row is never lost: it stays an open reject, comes back to the candidates with every later judgement, and is
+published, and its reject resolved, once it passes: because the catalog's range was widened, or time went by.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from feature_store import clock
+from feature_store.catalog import Catalog
+from feature_store.errors import QualityError
+from feature_store.quality import project
+from feature_store.quality.data_docs import publish
+from feature_store.quality.rejects import reconsider, reject
+from feature_store.quality.results import RuleResult, Verdict, read_result, record
+from feature_store.quality.rules import CANDIDATES, RAW_TABLES
+from feature_store.quality.suites import raw_suite
+from feature_store.settings import load_settings
+from feature_store.warehouse.connection import connect
+
+if TYPE_CHECKING:
+    from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
+    from great_expectations.data_context import FileDataContext
+
+log = logging.getLogger(__name__)
+
+
+def judge(
+    database: str | psycopg.Connection,
+    catalog: Catalog,
+    run_id: str,
+    *,
+    docs: bool = True,
+    home: Path | None = None,
+) -> Verdict:
+    """Judge `features.candidates` and keep out the rows that break a blocking rule.
+
+    Those rows leave the table for raw.rejects in one transaction; running it again changes nothing. `database` is a
+    DSN or a connection, whose open transaction is committed. `home` is the state directory (default: the settings').
+
+    Raises QualityError when the table as a whole cannot be trusted: a column is missing, a key is there twice. Then
+    no row is moved, and nothing of the table may be published.
+    """
+    home = home or load_settings().home
+    with _connected(database) as conn:
+        _check_exists(conn, "features", "candidates")
+        reconsider(conn, catalog)
+        conn.commit()
+        features = {row[0] for row in conn.execute("select distinct feature_id from features.candidates")}
+        verdict = _empty(conn, run_id, CANDIDATES, "features", "candidates")
+        if verdict.checked == 0:
+            return verdict
+        with project.opened(catalog, home, _dsn(conn)) as context:
+            found = project.run_suite(context, CANDIDATES, verdict.checked_at, features)
+            verdict = _read(context, found, verdict, home if docs else None)
+            _refuse(conn, verdict, "features.candidates")
+            failing = project.failing_rows(context, CANDIDATES, verdict.checked_at, _failed(found))
+        with conn.transaction():
+            kept = reject(conn, catalog, failing)
+            record(conn, verdict)
+        conn.commit()
+    verdict = replace(verdict, blocked=kept.blocked, newly_blocked=kept.newly_blocked, resolved=kept.resolved)
+    log.info("%s", verdict)
+    return verdict
+
+
+def judge_raw(
+    database: str | psycopg.Connection,
+    catalog: Catalog,
+    run_id: str,
+    table: str = RAW_TABLES[0].name,
+    *,
+    docs: bool = True,
+    home: Path | None = None,
+) -> Verdict:
+    """Judge a raw table, for example `fred_observations`; raw rows stay where they are, whatever is found.
+
+    Raises QualityError when a blocking rule fails: the columns, a null in a required one, a key twice.
+    """
+    home = home or load_settings().home
+    with _connected(database) as conn:
+        _check_exists(conn, "raw", table)
+        verdict = _empty(conn, run_id, raw_suite(table), "raw", table)
+        with project.opened(catalog, home, _dsn(conn)) as context:
+            found = project.run_suite(context, verdict.suite, verdict.checked_at, ())
+            verdict = _read(context, found, verdict, home if docs else None)
+        _refuse(conn, verdict, f"raw.{table}")
+        record(conn, verdict)
+        conn.commit()
+    log.info("%s", verdict)
+    return verdict
+
+
+@contextmanager
+def _connected(database: str | psycopg.Connection) -> Iterator[psycopg.Connection]:
+    if isinstance(database, psycopg.Connection):
+        database.commit()  # Great Expectations looks through a connection of its own
+        yield database
+        return
+    with connect(database) as conn:
+        yield conn
+
+
+def _dsn(conn: psycopg.Connection) -> str:
+    return make_conninfo(conn.info.dsn, password=conn.info.password)
+
+
+def _check_exists(conn: psycopg.Connection, schema: str, table: str) -> None:
+    row = conn.execute("select to_regclass(%s) is not null", (f"{schema}.{table}",)).fetchone()
+    if not (row and row[0]):
+        raise QualityError(f"there is no table {schema}.{table} to judge: run the migrations and dbt first")
+
+
+def _empty(conn: psycopg.Connection, run_id: str, suite: str, schema: str, table: str) -> Verdict:
+    """A verdict without results yet: the table's rows and the instant of judging."""
+    counting = sql.SQL("select count(*) from {}").format(sql.Identifier(schema, table))
+    row = conn.execute(counting).fetchone()
+    assert row is not None
+    now = clock.now(conn)
+    conn.commit()
+    return Verdict(
+        run_id=run_id, suite=suite, checked_at=now, checked=row[0], blocked=0, newly_blocked=0, resolved=0, results=()
+    )  # fmt: skip
+
+
+def _read(
+    context: "FileDataContext",
+    found: "ExpectationSuiteValidationResult",
+    verdict: Verdict,
+    home: Path | None,
+) -> Verdict:
+    """The verdict with what was found, in the suite's order, and with Data Docs where there is a home for them."""
+    order = {e.id: n for n, e in enumerate(context.suites.get(verdict.suite).expectations)}
+    found.results.sort(key=lambda r: order[r.expectation_config.id])  # those that broke off came first
+    results = tuple(read_result(result, verdict.checked) for result in found.results)
+    index = _publish(context, found, verdict, home) if home else None
+    return replace(verdict, results=results, docs=index)
+
+
+def _publish(
+    context: "FileDataContext", found: "ExpectationSuiteValidationResult", verdict: Verdict, home: Path
+) -> Path | None:
+    try:
+        key = project.keep_result(context, verdict.suite, found, verdict.run_id, verdict.checked_at)
+        return publish(context, home, [key])
+    except Exception:
+        # Whatever happens to a page, the data is judged: what is wrong must be kept out, what is right published.
+        log.exception("Data Docs of run %s could not be built", verdict.run_id)
+        return None
+
+
+def _failed(found: "ExpectationSuiteValidationResult") -> list["ExpectationValidationResult"]:
+    """The blocking rules that single rows break."""
+    metas = [(result, result.expectation_config.meta) for result in found.results if not result.success]
+    return [r for r, meta in metas if meta["severity"] == "block" and meta["scope"] == "row"]
+
+
+def _refuse(conn: psycopg.Connection, verdict: Verdict, table: str) -> None:
+    """Record the verdict and raise when the table as a whole cannot be trusted."""
+    fatal = _primary([r for r in verdict.failures if r.severity == "block" and _is_fatal(r)])
+    if not fatal:
+        return
+    record(conn, verdict)
+    conn.commit()
+    lines = "\n  ".join(map(str, fatal))
+    where = f"\nData Docs: {verdict.docs.as_uri()}" if verdict.docs else ""
+    raise QualityError(f"{table} cannot be trusted, and nothing of it is published:\n  {lines}{where}")
+
+
+def _is_fatal(result: RuleResult) -> bool:
+    """A rule that no row can be blamed for, or that could not be evaluated."""
+    return result.scope == "table" or result.failed is None
+
+
+def _primary(fatal: Iterable[RuleResult]) -> list[RuleResult]:
+    """Where columns are missing, the rules that could not be evaluated only follow from it."""
+    found = list(fatal)
+    return [r for r in found if r.rule == "columns"] or found
