@@ -23,10 +23,22 @@ if TYPE_CHECKING:
     from great_expectations.data_context import FileDataContext
     from great_expectations.data_context.types.resource_identifiers import ValidationResultIdentifier
 
-DATASOURCE = "feature_store"
 CONFIG = "great_expectations.yml"
 
-_KEYS = {CANDIDATES: KEY, **{raw_suite(table.name): table.key for table in RAW_TABLES}}
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the table of a suite is found in the project, and what identifies its rows."""
+
+    datasource: str
+    asset: str
+    key: tuple[str, ...]
+
+
+_PLACES = {
+    CANDIDATES: _Place("features", "candidates", KEY),
+    **{raw_suite(table.name): _Place("raw", table.name, table.key) for table in RAW_TABLES},
+}
 
 EXAMPLES = 20
 """Failing rows whose keys are shown in Data Docs, for each rule; raw.rejects holds all."""
@@ -69,7 +81,8 @@ def opened(catalog: Catalog, home: Path, dsn: str | None = None) -> Iterator["Fi
     finally:
         if dsn:
             # An idle connection would keep dbt from replacing the table.
-            context.data_sources.get(DATASOURCE).get_execution_engine().close()
+            for source in context.data_sources.all().values():
+                source.get_execution_engine().close()
 
 
 def run_suite(
@@ -137,14 +150,16 @@ def _validate(
 ) -> "ExpectationSuiteValidationResult":
     import great_expectations as gx
 
-    batch = context.data_sources.get(DATASOURCE).get_asset(suite_name).get_batch_definition("all").get_batch()
+    place = _PLACES[suite_name]
+    asset = context.data_sources.get(place.datasource).get_asset(place.asset)
+    batch = asset.get_batch_definition("all").get_batch()
     result_format: dict[str, Any] = {
         "result_format": "COMPLETE",
         "partial_unexpected_count": examples,
-        "unexpected_index_column_names": list(_KEYS[suite_name]),
+        "unexpected_index_column_names": list(place.key),
         "return_unexpected_index_query": False,
     }
-    suite = gx.ExpectationSuite(name=suite_name, expectations=list(expectations))
+    suite = gx.ExpectationSuite(name=suite_name, expectations=[e.configuration for e in expectations])
     return batch.validate(suite, result_format=result_format, expectation_parameters={"now": now})
 
 

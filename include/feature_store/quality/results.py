@@ -165,4 +165,6 @@ def _rows(found: Mapping[str, Any], checked: int | None, failed: int | None) -> 
     examples = found.get("partial_unexpected_index_list") or found.get("partial_unexpected_list") or []
     if not examples or not isinstance(examples[0], Mapping):
         return rows
-    return f"{rows}, for example " + ", ".join(f"{name} {plain(value)}" for name, value in examples[0].items())
+    return f"{rows}, for example " + ", ".join(
+        f"{name} {plain(value)}" for name, value in examples[0].items()
+    )

@@ -22,9 +22,22 @@ def _pool(dsn: str) -> ConnectionPool:
 
 def limiter(dsn: str, slug: str, limit: RateLimit) -> Limiter:
     """A limiter that waits until the source's budget allows one more request."""
+    return Limiter(PostgresBucket(_pool(dsn), slug, _rates(limit)))
+
+
+def _rates(limit: RateLimit) -> list[Rate]:
+    """The limits from the shortest interval to the longest, without those that a shorter one implies."""
     rates = [Rate(limit.per_minute, Duration.MINUTE)]
-    if limit.per_second is not None:
-        rates.insert(0, Rate(limit.per_second, Duration.SECOND))
     if limit.min_interval_seconds is not None:
-        rates.insert(0, Rate(1, round(limit.min_interval_seconds * Duration.SECOND)))
-    return Limiter(PostgresBucket(_pool(dsn), slug, rates))
+        rates.append(Rate(1, round(limit.min_interval_seconds * Duration.SECOND)))
+    if limit.per_second is not None:
+        rates.append(Rate(limit.per_second, Duration.SECOND))
+    rates.sort(key=lambda rate: rate.interval)
+    return [
+        rate
+        for place, rate in enumerate(rates)
+        if all(
+            rate.limit > shorter.limit and rate.limit / rate.interval <= shorter.limit / shorter.interval
+            for shorter in rates[:place]
+        )
+    ]
