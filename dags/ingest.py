@@ -65,10 +65,14 @@ def fetch_and_load(slug: str, stream: str, series: str, by_interval: bool = Fals
 
 
 @task(trigger_rule=TriggerRule.ALL_DONE)
-def announce(loaded: list[int]) -> None:
-    """Tell the transform that there is news; skipped when no series brought any."""
-    if not sum(loaded):
-        raise AirflowSkipException("nothing new: every row is held already")
+def announce(slug: str) -> None:
+    """Tell the transform that there is something to read; skipped when it has read everything."""
+    from feature_store.warehouse.connection import connect
+    from feature_store.warehouse.news import has_news
+
+    with connect() as conn:
+        if not has_news(conn, catalog.source(slug)):
+            raise AirflowSkipException("nothing new: every row was transformed already")
 
 
 @task
@@ -84,7 +88,7 @@ def wire(source: Source, *, by_interval: bool) -> None:
         .partial(slug=source.slug, by_interval=by_interval)
         .expand_kwargs(series_of(source))
     )
-    announce.override(outlets=[raw_asset(source.slug)])(loaded)
+    loaded >> announce.override(outlets=[raw_asset(source.slug)])(source.slug)
     every_series_arrived(loaded)
 
 

@@ -48,7 +48,8 @@ def data_docs() -> str:
     },
     tags=["quality", "great-expectations"],
     doc_md="""### Is what we publish still true and fresh?
-Hourly: the raw tables against their suites, every feature's age against its ttl. Results: `quality.results`, Data Docs.""",
+Hourly: the raw tables against their suites, every feature's age against its ttl.
+Results: `quality.results` and the Data Docs.""",
 )
 def quality_checks() -> None:
     """Checks, then their pages."""

@@ -38,7 +38,7 @@ def dbt_models(group_id: str, select: list[str], exclude: list[str]) -> DbtTaskG
         ),
         render_config=RenderConfig(
             load_method=LoadMode.DBT_MANIFEST,
-            test_behavior=TestBehavior.BUILD,
+            test_behavior=TestBehavior.AFTER_EACH,
             select=select,
             exclude=exclude,
             emit_datasets=False,
@@ -57,7 +57,7 @@ def open_window() -> None:
 
 
 @task
-def judge_candidates() -> dict[str, int]:
+def judge_candidates() -> int:
     """Great Expectations on the candidates: blocked rows go to raw.rejects, the rest may be published."""
     from feature_store.quality.judge import judge
     from feature_store.warehouse.connection import connect

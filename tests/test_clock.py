@@ -43,7 +43,10 @@ def test_it_outlives_the_connection(db: psycopg.Connection, dsn: str) -> None:
 def test_it_never_goes_behind_what_was_ingested(db: psycopg.Connection) -> None:
     db.execute("insert into ops.feature_writes values ('f', %s)", (NOON,))
     db.commit()
-    for back in (lambda: clock.freeze(db, NOON - timedelta(1)), lambda: clock.set_running(db, NOON - timedelta(1))):
+    for back in (
+        lambda: clock.freeze(db, NOON - timedelta(1)),
+        lambda: clock.set_running(db, NOON - timedelta(1)),
+    ):
         with pytest.raises(ReplayError, match="points were ingested at 2024-03-01"):
             back()
     with pytest.raises(ReplayError, match="only moves forward"):
@@ -60,5 +63,8 @@ REAL_TIME = {"clock.py", "0001_foundation.sql", "migrate.py", "http.py"}
 def test_now_comes_from_the_clock_alone(path: Path) -> None:
     if path.suffix not in (".py", ".sql") or path.name in REAL_TIME:
         return
-    asked = re.search(r"datetime\.(now|utcnow)|time\.time\(|(?<!ops\.)\bnow\(\)|clock_timestamp|current_timestamp", path.read_text())
+    asked = re.search(
+        r"datetime\.(now|utcnow)|time\.time\(|(?<!ops\.)\bnow\(\)|clock_timestamp|current_timestamp",
+        path.read_text(),
+    )
     assert asked is None, f"{path.name} asks for {asked and asked.group()}: use clock.now() or ops.now()"

@@ -42,9 +42,7 @@ def freeze(conn: psycopg.Connection, instant: datetime) -> None:
 def set_running(conn: psycopg.Connection, instant: datetime) -> None:
     """Run on from `instant` (UTC-aware); raises ReplayError when that lies behind the newest ingested_at."""
     _refuse_to_go_back(conn, instant)
-    conn.execute(
-        "update ops.clock set mode = 'offset', frozen_at = null, shift = %s - clock_timestamp()", (instant,)
-    )
+    conn.execute("update ops.clock set mode = 'offset', frozen_at = null, shift = %s - clock_timestamp()", (instant,))
     conn.commit()
 
 

@@ -49,9 +49,7 @@ class Retriable(SourceError):
 class TooFast(Retriable):
     """The source asks for patience: for `wait_seconds`, where it says."""
 
-    def __init__(
-        self, message: str, payload: "Payload | None" = None, wait_seconds: float | None = None
-    ) -> None:
+    def __init__(self, message: str, payload: "Payload | None" = None, wait_seconds: float | None = None) -> None:
         super().__init__(message, payload)
         self.wait_seconds = wait_seconds
 

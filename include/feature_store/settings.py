@@ -26,13 +26,15 @@ class Settings(BaseSettings):
 
     home: Path = Field(ROOT / "var", alias="FEATURE_STORE_HOME", description="State directory")
     catalog_dir: Path = Field(
-        ROOT / "include" / "catalog", alias="FEATURE_STORE_CATALOG_DIR", description="Folder of the two catalog files"
+        ROOT / "include" / "catalog",
+        alias="FEATURE_STORE_CATALOG_DIR",
+        description="Folder of the two catalog files",
     )
-    dags_dir: Path = Field(
-        ROOT / "dags", alias="FEATURE_STORE_DAGS_DIR", description="Folder of Airflow's DAG files"
-    )
+    dags_dir: Path = Field(ROOT / "dags", alias="FEATURE_STORE_DAGS_DIR", description="Folder of Airflow's DAG files")
     upstream: Literal["replay", "live"] = Field(
-        "replay", alias="FEATURE_STORE_UPSTREAM", description="Ask the local replay server, or the real sources"
+        "replay",
+        alias="FEATURE_STORE_UPSTREAM",
+        description="Ask the local replay server, or the real sources",
     )
     replay_dir: Path | None = Field(
         None, alias="FEATURE_STORE_REPLAY_DIR", description="Folder of series to serve; generated when unset"

@@ -158,9 +158,7 @@ def test_a_source_serves_its_own_features_and_no_derived_ones(catalog: Catalog) 
 
 
 def test_a_unit_that_is_not_in_the_catalog_is_refused(catalog: Catalog) -> None:
-    with pytest.raises(
-        CatalogError, match=r"states the unit 'Thousands of Dollars'.* 'millions of us dollars'"
-    ):
+    with pytest.raises(CatalogError, match=r"states the unit 'Thousands of Dollars'.* 'millions of us dollars'"):
         catalog.feature(WALCL).factor("Thousands of Dollars")
     with pytest.raises(CatalogError, match="None"):
         catalog.feature(WALCL).factor(None)

@@ -22,9 +22,7 @@ WALCL = CATALOG.feature("macro/us/walcl_total_usd")
 RRP = CATALOG.feature("macro/us/rrp_total_usd")
 SPX = CATALOG.feature("macro/us/spx_index")
 
-WEDNESDAYS = st.dates(date(2003, 1, 1), date(2034, 12, 1)).map(
-    lambda day: day + timedelta((2 - day.weekday()) % 7)
-)
+WEDNESDAYS = st.dates(date(2003, 1, 1), date(2034, 12, 1)).map(lambda day: day + timedelta((2 - day.weekday()) % 7))
 
 
 def instant(text: str) -> datetime:
@@ -112,9 +110,7 @@ def test_nothing_is_released_before_it_is_valid(feature_id: str) -> None:
         assert ts <= valid_at(spec, ts) <= released
 
 
-@pytest.mark.parametrize(
-    "feature_id", [f.id for f in CATALOG.features.values() if f.frequency == "1d" and f.release]
-)
+@pytest.mark.parametrize("feature_id", [f.id for f in CATALOG.features.values() if f.frequency == "1d" and f.release])
 def test_a_daily_feature_is_not_stale_before_its_next_release(feature_id: str) -> None:
     """Age is now less valid_at less closed time: days without a session, and what a half day is shorter."""
     spec = CATALOG.feature(feature_id)

@@ -22,9 +22,7 @@ def test_the_shipped_files_satisfy_the_schema_that_editors_use(name: str) -> Non
     schema = json.loads((SHIPPED / name).read_text())
     text = (SHIPPED / name.replace(".schema.json", ".yaml")).read_text()
     assert text.startswith(f"# yaml-language-server: $schema=./{name}\n")
-    content = json.loads(
-        json.dumps(read_yaml(SHIPPED / name.replace(".schema.json", ".yaml")), default=float)
-    )
+    content = json.loads(json.dumps(read_yaml(SHIPPED / name.replace(".schema.json", ".yaml")), default=float))
     assert [error.message for error in Draft202012Validator(schema).iter_errors(content)] == []
 
 

@@ -251,9 +251,7 @@ def test_a_connectors_feature_says_how_its_source_changes_values(catalog: Catalo
 def test_the_wire_form_has_the_seeds_names_and_reads_back_the_same(catalog: Catalog, feature_id: str) -> None:
     spec = catalog.feature(feature_id)
     wire = spec.wire()
-    assert {"id", "entity", "description", "unit", "frequency", "ttl_ms", "tags", "source", "quality"} <= set(
-        wire
-    )
+    assert {"id", "entity", "description", "unit", "frequency", "ttl_ms", "tags", "source", "quality"} <= set(wire)
     assert set(wire["source"]) == {"id", "class", "schema"}
     assert type(spec).model_validate(wire) == spec
 

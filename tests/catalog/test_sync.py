@@ -142,9 +142,7 @@ def test_a_refused_synchronisation_leaves_no_trace(db: Connection, catalog: Cata
     ]
 
 
-def test_words_may_change_under_one_version_and_change_back(
-    db: Connection, catalog: Catalog, edited: Edit
-) -> None:
+def test_words_may_change_under_one_version_and_change_back(db: Connection, catalog: Catalog, edited: Edit) -> None:
     sync(db, catalog)
     reworded = load_catalog(edited(WALCL, {"description": "The balance sheet."}))
     assert sync(db, reworded)["features_catalog"] == 2
@@ -172,9 +170,7 @@ def test_a_feature_that_left_the_catalog_is_kept_but_not_current(
 def test_a_changed_source_is_a_new_row(db: Connection, catalog: Catalog, edited: Edit) -> None:
     sync(db, catalog)
     sync(db, load_catalog(edited("fred", {"reliability": 0.5}, file="datasources")))
-    found = rows(
-        db, "select (spec ->> 'reliability')::float, is_current from registry.data_sources where id = 'fred'"
-    )
+    found = rows(db, "select (spec ->> 'reliability')::float, is_current from registry.data_sources where id = 'fred'")
     assert set(found) == {(0.99, False), (0.5, True)}
 
 
@@ -221,9 +217,7 @@ def test_a_session_that_a_library_corrects_is_corrected(db: Connection, catalog:
     assert sync(db, catalog)["calendar_sessions"] == 3
 
 
-@pytest.mark.parametrize(
-    "stated", ["Millions of U.S. Dollars", "  Billions  of US\tDollars ", "Index Jan 2006=100"]
-)
+@pytest.mark.parametrize("stated", ["Millions of U.S. Dollars", "  Billions  of US\tDollars ", "Index Jan 2006=100"])
 def test_a_unit_is_normalised_alike_in_sql_and_python(db: Connection, stated: str) -> None:
     assert rows(db, "select registry.normal_unit(%s)", stated) == [(normal_unit(stated),)]
 

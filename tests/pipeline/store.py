@@ -145,13 +145,15 @@ def open_store(dsn: str, home: Path, catalog: Catalog) -> Iterator[Store]:
     """A store over an empty folder; the clock of the database is the clock of replay."""
     folder = home / "series"
     folder.mkdir(parents=True, exist_ok=True)
-    with psycopg.connect(dsn, autocommit=True) as watch:
-        with serving(folder, lambda: clock.now(watch), CatalogSchedule(catalog)) as url:
-            store = Store(dsn, folder, catalog, url, home)
-            try:
-                yield store
-            finally:
-                store.conn.close()
+    with (
+        psycopg.connect(dsn, autocommit=True) as watch,
+        serving(folder, lambda: clock.now(watch), CatalogSchedule(catalog)) as url,
+    ):
+        store = Store(dsn, folder, catalog, url, home)
+        try:
+            yield store
+        finally:
+            store.conn.close()
 
 
 def unhurried(catalog: Catalog) -> Catalog:

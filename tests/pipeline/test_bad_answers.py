@@ -64,9 +64,19 @@ CASES = [
     ({"kind": "truncated", **OBSERVATIONS}, Malformed, "rejected", "truncated or broken JSON"),
     ({"kind": "html", **OBSERVATIONS}, Malformed, "rejected", "HTML where JSON was due"),
     ({"kind": "html", "path": "vintagedates"}, Malformed, "rejected", "HTML where JSON was due"),
-    ({"kind": "renamed", "field": "value", "to": "val", **OBSERVATIONS}, Malformed, "rejected", "lacks ['value']"),
+    (
+        {"kind": "renamed", "field": "value", "to": "val", **OBSERVATIONS},
+        Malformed,
+        "rejected",
+        "lacks ['value']",
+    ),
     ({"kind": "dropped", "field": "date", **OBSERVATIONS}, Malformed, "rejected", "lacks ['date']"),
-    ({"kind": "renamed", "field": "observations", "to": "rows", **OBSERVATIONS}, Malformed, "rejected", "observations"),
+    (
+        {"kind": "renamed", "field": "observations", "to": "rows", **OBSERVATIONS},
+        Malformed,
+        "rejected",
+        "observations",
+    ),
     ({"kind": "renamed", "field": "vintage_dates", "to": "dates"}, Malformed, "rejected", "vintage_dates"),
     ({"kind": "renamed", "field": "seriess", "to": "series"}, Malformed, "rejected", "seriess"),
 ]
@@ -123,7 +133,7 @@ def test_an_unknown_extra_field_is_a_warning(loaded: Store, caplog: pytest.LogCa
 
 def test_a_unit_the_catalog_does_not_scale_rejects_the_answer(loaded: Store) -> None:
     loaded.serve("WTREGEN", "ts,value,available_at,unit\n2024-03-13,1,2024-03-14T20:30:00Z,Trillions of Dollars\n")
-    with pytest.raises(Malformed, match="WTREGEN states the unit 'Trillions of Dollars'.*tga_balance_usd"):
+    with pytest.raises(Malformed, match=r"WTREGEN states the unit 'Trillions of Dollars'.*tga_balance_usd"):
         loaded.ingest("WTREGEN")
     assert loaded.count("raw.rejects") == 1
 
@@ -179,7 +189,10 @@ def everything(store: Store) -> str:
 def test_a_series_without_vintages_is_read_as_it_is_today(loaded: Store) -> None:
     loaded.serve("SP500", "ts,value,available_at\n2024-03-14,5150.48,2024-03-15T01:00:00Z\n")
     loaded.fault(
-        kind="status", status=400, series="SP500", message="Bad Request.  The series does not exist in ALFRED but may exist in FRED."
+        kind="status",
+        status=400,
+        series="SP500",
+        message="Bad Request.  The series does not exist in ALFRED but may exist in FRED.",
     )
     assert loaded.ingest("SP500").loaded == 1
     row = loaded.conn.execute(

@@ -1,10 +1,12 @@
 """Time is told truly from FRED's answer to the feature tables."""
 
 from datetime import UTC, datetime, timedelta
+
 import psycopg
 import pytest
 
 from feature_store.sources.contract import Window
+from feature_store.warehouse.news import has_news
 
 from .store import RRP, TGA, WALCL, Store
 
@@ -149,7 +151,10 @@ def test_the_first_vintage_of_an_archive_is_backfilled(store: Store) -> None:
 
 
 def test_not_known_over_nothing_is_no_version_and_never_zero(store: Store) -> None:
-    store.serve("WALCL", "ts,value,available_at\n2024-03-06,,2024-03-07T21:30:00Z\n2024-03-13,7,2024-03-14T20:30:00Z\n")
+    store.serve(
+        "WALCL",
+        "ts,value,available_at\n2024-03-06,,2024-03-07T21:30:00Z\n2024-03-13,7,2024-03-14T20:30:00Z\n",
+    )
     store.at("2024-03-20")
     store.run()
     assert store.versions() == [("2024-03-13", 7e6, "2024-03-14T20:30")]
@@ -167,9 +172,7 @@ def test_more_vintages_than_a_call_may_ask_for_arrive_whole(store: Store, series
     store.at("2024-03-20")
     counts = store.ingest(series)
     assert counts.loaded == 1200
-    calls = store.conn.execute(
-        "select count(*) from raw.fetches where endpoint = 'series/observations'"
-    ).fetchone()
+    calls = store.conn.execute("select count(*) from raw.fetches where endpoint = 'series/observations'").fetchone()
     assert calls == (2,)
 
 
@@ -177,9 +180,7 @@ def test_a_changed_catalog_mapping_derives_old_rows_again(store: Store) -> None:
     store.serve("WALCL", HISTORY)
     store.at("2024-03-30")
     store.run()
-    store.conn.execute(
-        "update registry.feature_series set version = 2 where feature_id = %s", (WALCL,)
-    )
+    store.conn.execute("update registry.feature_series set version = 2 where feature_id = %s", (WALCL,))
     store.conn.commit()
     assert store.transform() == len(VERSIONS)
 
@@ -195,3 +196,15 @@ def test_rows_committed_in_the_wrong_order_are_not_missed(store: Store, dsn: str
         slow.commit()
     store.transform()
     assert store.versions() == VERSIONS
+
+
+def test_unread_rows_are_news_until_a_transform_is_done(store: Store) -> None:
+    fred = store.catalog.source("fred")
+    store.serve("WALCL", HISTORY)
+    store.at("2024-03-30")
+    store.transform()
+    assert not has_news(store.conn, fred)
+    store.ingest()
+    assert has_news(store.conn, fred)
+    store.transform()
+    assert not has_news(store.conn, fred)

@@ -1,6 +1,6 @@
 """Candidates as dbt builds them, in a migrated database, and a state directory of the test's own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,12 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def conn(db: psycopg.Connection) -> Iterator[psycopg.Connection]:
+def conn(db: psycopg.Connection) -> psycopg.Connection:
     """A connection to a store whose clock stands still and whose candidates are empty."""
     db.execute(f"create table features.candidates ({_COLUMNS})")
     db.commit()
     clock.freeze(db, NOW)
-    yield db
+    return db
 
 
 @pytest.fixture
@@ -52,7 +52,9 @@ def put(conn: psycopg.Connection) -> Put:
             "confidence": 0.9, "meta": {}, "evidence": [{"fetch": 1}],
         } | given  # fmt: skip
         values = [Jsonb(value) if isinstance(value, dict | list) else value for value in row.values()]
-        conn.execute(f"insert into features.candidates ({', '.join(row)}) values ({', '.join(['%s'] * len(row))})", values)
+        conn.execute(
+            f"insert into features.candidates ({', '.join(row)}) values ({', '.join(['%s'] * len(row))})", values
+        )
         conn.commit()
 
     return add

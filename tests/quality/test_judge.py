@@ -13,7 +13,8 @@ from psycopg.rows import dict_row
 from feature_store import clock
 from feature_store.catalog import Catalog
 from feature_store.errors import QualityError
-from feature_store.quality import Verdict, judge
+from feature_store.quality.judge import judge
+from feature_store.quality.results import Verdict
 from tests.quality import NOW, RRP, TGA, WALCL
 
 Put = Callable[..., None]
@@ -46,9 +47,7 @@ def _wider(catalog: Catalog, feature_id: str, low: float, high: float) -> Catalo
     return replace(catalog, features={**catalog.features, feature_id: changed})
 
 
-def test_sound_candidates_stay_and_nothing_is_rejected(
-    conn: psycopg.Connection, sound: Put, judged: Judge
-) -> None:
+def test_sound_candidates_stay_and_nothing_is_rejected(conn: psycopg.Connection, sound: Put, judged: Judge) -> None:
     verdict = judged()
     assert (verdict.checked, verdict.blocked, verdict.failures) == (2, 0, ())
     assert len(_candidates(conn)) == 2
@@ -104,9 +103,7 @@ def test_a_withdrawal_is_not_blocked_by_a_range(conn: psycopg.Connection, put: P
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_what_is_not_a_number_is_kept_out(
-    conn: psycopg.Connection, put: Put, judged: Judge, value: float
-) -> None:
+def test_what_is_not_a_number_is_kept_out(conn: psycopg.Connection, put: Put, judged: Judge, value: float) -> None:
     put(value=value)
     judged()
     assert _candidates(conn) == []
@@ -232,9 +229,7 @@ def test_a_key_with_a_hole_raises(conn: psycopg.Connection, sound: Put, judged: 
         judged()
 
 
-def test_without_the_table_the_message_says_what_to_run(
-    db: psycopg.Connection, catalog: Catalog, home: Path
-) -> None:
+def test_without_the_table_the_message_says_what_to_run(db: psycopg.Connection, catalog: Catalog, home: Path) -> None:
     with pytest.raises(QualityError, match="run the migrations and dbt"):
         judge(db, catalog, "run", docs=False, home=home)
 

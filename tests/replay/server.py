@@ -72,10 +72,7 @@ class Fred:
         """The observations as (date, realtime_start, realtime_end, value)."""
         answer = self.get("series/observations", series, **params)
         assert answer.status_code == 200, answer.text
-        return [
-            (r["date"], r["realtime_start"], r["realtime_end"], r["value"])
-            for r in answer.json()["observations"]
-        ]
+        return [(r["date"], r["realtime_start"], r["realtime_end"], r["value"]) for r in answer.json()["observations"]]
 
     def all_rows(self, series: str, **params: str | int) -> list[tuple[str, str, str, str]]:
         return self.rows(series, realtime_start="1776-07-04", realtime_end="9999-12-31", **params)

@@ -124,9 +124,7 @@ def test_a_wrong_key_is_called_not_registered(fred: Fred) -> None:
         ({"kind": "html", "colour": "red"}, "colour: Extra inputs are not permitted"),
     ],
 )
-def test_a_wrong_fault_is_refused_with_its_reason(
-    fred: Fred, fault: dict[str, object], complaint: str
-) -> None:
+def test_a_wrong_fault_is_refused_with_its_reason(fred: Fred, fault: dict[str, object], complaint: str) -> None:
     answer = add(fred, **fault)
     assert answer.status_code == 422
     assert complaint in answer.text

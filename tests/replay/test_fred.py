@@ -101,9 +101,7 @@ def test_without_available_at_the_release_rule_dates_a_row(fred: Fred, folder: P
 
 def test_more_than_2000_vintages_are_refused(fred: Fred, folder: Path) -> None:
     days = [date(2018, 1, 1) + timedelta(days=n) for n in range(2001)]
-    write(
-        folder, "DAILY", "\n".join(["ts,value,available_at", *(f"{d},{d.day},{d}T15:00:00Z" for d in days)])
-    )
+    write(folder, "DAILY", "\n".join(["ts,value,available_at", *(f"{d},{d.day},{d}T15:00:00Z" for d in days)]))
     whole = {"realtime_start": "1776-07-04", "realtime_end": OPEN}
     assert fred.refusal("series/observations", "DAILY", **whole) == (
         "Bad Request.  There are 2001 vintage dates in the specified real-time period: "
@@ -141,9 +139,7 @@ def test_vintage_dates_give_the_states_of_these_days(fred: Fred) -> None:
         ("2024-01-10", "2024-02-01", "2024-02-01", "20"),
         ("2024-01-17", "2024-01-20", "2024-02-01", "30.5"),
     ]
-    assert "does not exist in ALFRED" in fred.refusal(
-        "series/observations", "LIFE", vintage_dates="2024-01-03"
-    )
+    assert "does not exist in ALFRED" in fred.refusal("series/observations", "LIFE", vintage_dates="2024-01-03")
 
 
 @pytest.mark.usefixtures("life")
@@ -152,9 +148,7 @@ def test_first_releases_leave_out_what_the_archive_began_with(fred: Fred) -> Non
         ("2024-01-10", "20"),
         ("2024-01-17", "30.5"),
     ]
-    assert fred.refusal("series/observations", "LIFE", output_type=2).endswith(
-        "not supported by replay; 1 and 4 are."
-    )
+    assert fred.refusal("series/observations", "LIFE", output_type=2).endswith("not supported by replay; 1 and 4 are.")
 
 
 @pytest.mark.usefixtures("life")
@@ -163,9 +157,7 @@ def test_pages_put_together_are_the_whole(fred: Fred) -> None:
     pages = [fred.all_rows("LIFE", limit=2, offset=offset) for offset in range(0, 8, 2)]
     assert [row for page in pages for row in page] == whole
     assert fred.all_rows("LIFE", sort_order="desc") == whole[::-1]
-    body = fred.get(
-        "series/observations", "LIFE", realtime_start="2024-01-01", realtime_end=OPEN, limit=2
-    ).json()
+    body = fred.get("series/observations", "LIFE", realtime_start="2024-01-01", realtime_end=OPEN, limit=2).json()
     assert (body["count"], body["offset"], body["limit"], len(body["observations"])) == (7, 0, 2, 2)
     assert fred.vintages("LIFE", limit=1, offset=2, sort_order="desc") == ["2024-01-11"]
 
@@ -198,14 +190,12 @@ def test_observations_are_cut_to_the_requested_dates(fred: Fred) -> None:
         ),
     ],
 )
-def test_a_wrong_parameter_is_refused_in_freds_words(
-    fred: Fred, given: dict[str, str | int], message: str
-) -> None:
+def test_a_wrong_parameter_is_refused_in_freds_words(fred: Fred, given: dict[str, str | int], message: str) -> None:
     asked = {"series": "LIFE", **given}
     series = str(asked.pop("series_id", asked.pop("series")))
-    assert fred.refusal(
-        "series/observations", series, **{k: v for k, v in asked.items() if k != "series"}
-    ).startswith(message)
+    assert fred.refusal("series/observations", series, **{k: v for k, v in asked.items() if k != "series"}).startswith(
+        message
+    )
 
 
 def test_a_refusal_comes_as_xml_unless_json_is_asked_for(fred: Fred) -> None:
@@ -221,9 +211,8 @@ def test_a_refusal_comes_as_xml_unless_json_is_asked_for(fred: Fred) -> None:
 def test_xml_is_the_default(fred: Fred) -> None:
     answer = fred.http.get("series/observations", params={"series_id": "LIFE", "api_key": KEY})
     assert answer.headers["Content-Type"] == "text/xml; charset=UTF-8"
-    assert (
-        '<observation realtime_start="2024-01-25" realtime_end="2024-01-25" date="2024-01-17" value="30.5"/>'
-        in (answer.text)
+    assert '<observation realtime_start="2024-01-25" realtime_end="2024-01-25" date="2024-01-17" value="30.5"/>' in (
+        answer.text
     )
 
 
@@ -244,9 +233,7 @@ def test_a_rescaling_shows_as_periods_of_one_unit(fred: Fred, folder: Path) -> N
     ]
     write(folder, "WTREGEN", "\n".join(["ts,value,available_at,unit", *rows]))
     body = fred.get("series", "WTREGEN", realtime_start="2024-01-10", realtime_end=OPEN).json()
-    assert [
-        (s["realtime_start"], s["realtime_end"], s["units"], s["units_short"]) for s in body["seriess"]
-    ] == [
+    assert [(s["realtime_start"], s["realtime_end"], s["units"], s["units_short"]) for s in body["seriess"]] == [
         ("2024-01-10", "2024-01-17", billions, "Bil. of U.S. $"),
         ("2024-01-18", OPEN, millions, "Mil. of U.S. $"),
     ]

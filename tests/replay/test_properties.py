@@ -21,9 +21,7 @@ available = st.integers(0, 40).map(lambda n: START + timedelta(days=7, hours=9 *
 values = st.sampled_from(["", "1", "2", "2.5"])
 lives = st.dictionaries(st.tuples(observed, available), values, min_size=1, max_size=30)
 instants = st.integers(7 * 24, 25 * 24).map(lambda hours: START + timedelta(hours=hours))
-overhttp = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+overhttp = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def serve(folder: Path, life: Life) -> str:
@@ -44,9 +42,7 @@ def state(life: Life, day: date, now: datetime) -> dict[date, str]:
 
 @overhttp
 @given(life=lives, now=instants)
-def test_no_row_is_from_later_than_now(
-    fred: Fred, folder: Path, wall: Wall, life: Life, now: datetime
-) -> None:
+def test_no_row_is_from_later_than_now(fred: Fred, folder: Path, wall: Wall, life: Life, now: datetime) -> None:
     wall.now = now
     name = serve(folder, life)
     visible = [at for _, at in life if at <= now]
@@ -64,9 +60,7 @@ def test_no_row_is_from_later_than_now(
 
 @overhttp
 @given(life=lives, now=instants)
-def test_unclipped_vintages_rebuild_the_file(
-    fred: Fred, folder: Path, wall: Wall, life: Life, now: datetime
-) -> None:
+def test_unclipped_vintages_rebuild_the_file(fred: Fred, folder: Path, wall: Wall, life: Life, now: datetime) -> None:
     wall.now = now
     name = serve(folder, life)
     if not state(life, central_date(now), now):

@@ -19,8 +19,7 @@ REAL = Path(__file__).parents[2].parent / "shared" / "real"
 CASSETTES = REAL / "recorded" / "fred" / "pyfredapi"
 OBSERVATIONS, METADATA = "series_pandas_", "series_info"
 STEADY = (
-    "Cache-Control Connection Content-Encoding Content-Type Date Expires Pragma Server "
-    "Strict-Transport-Security Vary"
+    "Cache-Control Connection Content-Encoding Content-Type Date Expires Pragma Server Strict-Transport-Security Vary"
 )
 ALL_RELEASES, VINTAGES = "series_all_releases_pandas_", "series_vintagedates"
 
@@ -30,9 +29,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def recorded(name: str) -> list[dict[str, Any]]:
-    return list(
-        yaml.load((CASSETTES / f"test_get_{name}.yaml").read_text(), yaml.CSafeLoader)["interactions"]
-    )
+    return list(yaml.load((CASSETTES / f"test_get_{name}.yaml").read_text(), yaml.CSafeLoader)["interactions"])
 
 
 @pytest.fixture(scope="module")
@@ -93,9 +90,7 @@ def test_the_description_of_gdp_agrees_where_it_is_not_prose(gdp: Path, at: int)
     }
     mine, theirs = answer.pop("seriess")[0], told.pop("seriess")[0]
     assert answer == told
-    assert {k: v for k, v in mine.items() if k not in prose} == {
-        k: v for k, v in theirs.items() if k not in prose
-    }
+    assert {k: v for k, v in mine.items() if k not in prose} == {k: v for k, v in theirs.items() if k not in prose}
     assert mine["last_updated"][10:].count(":") == theirs["last_updated"][10:].count(":")
     assert mine["last_updated"][-3:] == theirs["last_updated"][-3:]  # the bare hour of offset
 
@@ -110,12 +105,8 @@ def test_vixcls_over_a_window_has_the_recorded_shape(tmp_path: Path) -> None:
     path = REAL / "recorded/fred/atlas/2026-08-22/fred_vixcls.json.gz"
     told = gzip.decompress(path.read_bytes()).decode()
     content = json.loads(told)
-    lines = [
-        f"{row['date']},{row['value'] if row['value'] != '.' else ''}" for row in content["observations"]
-    ]
+    lines = [f"{row['date']},{row['value'] if row['value'] != '.' else ''}" for row in content["observations"]]
     write(tmp_path, "VIXCLS", "\n".join(["ts,value", *lines]))
     with serving(tmp_path, lambda: datetime.fromisoformat("2026-08-22T00:44:08+00:00")) as url:
-        answer = Fred(url).get(
-            "series/observations", "VIXCLS", observation_start=content["observation_start"]
-        )
+        answer = Fred(url).get("series/observations", "VIXCLS", observation_start=content["observation_start"])
     assert answer.text == told.strip()

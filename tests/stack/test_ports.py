@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from feature_store.errors import StackError
 from feature_store.settings import Settings
 from feature_store.stack.ports import free_port, is_free, require_free

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+
 from feature_store.stack import postgres
 from feature_store.stack.ports import free_port
 from feature_store.stack.postgres import SCRATCH_TUNING, Postgres, scratch_postgres
@@ -60,9 +61,7 @@ def test_data_survives_a_restart_on_another_port(tmp_path: Path) -> None:
     try:
         mine = f"postgresql://airflow:other@127.0.0.1:{second.port}/airflow"
         with psycopg.connect(mine) as connection:
-            assert connection.execute(
-                "select current_user, rolsuper from pg_roles where rolname = current_user"
-            )
+            assert connection.execute("select current_user, rolsuper from pg_roles where rolname = current_user")
         assert not first.is_ready()
         assert second.is_ready()
     finally:

@@ -3,6 +3,7 @@ import stat
 from pathlib import Path
 
 import pytest
+
 from feature_store.errors import StackError
 from feature_store.stack.secrets import ensure_secrets
 

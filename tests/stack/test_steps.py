@@ -3,9 +3,10 @@ import threading
 from pathlib import Path
 
 import pytest
+from rich.console import Console
+
 from feature_store.errors import StackError
 from feature_store.stack.steps import BarScreen, Note, PlainScreen, Step, StepError, run_steps, screen_for
-from rich.console import Console
 
 
 def plain() -> tuple[PlainScreen, io.StringIO]:
@@ -17,9 +18,7 @@ def test_a_step_waits_for_those_it_needs() -> None:
     order: list[str] = []
 
     def does(name: str) -> Step:
-        return Step(
-            name, name, lambda note: order.append(name) or "ok", {"b": ("a",), "c": ("b",)}.get(name, ())
-        )
+        return Step(name, name, lambda note: order.append(name) or "ok", {"b": ("a",), "c": ("b",)}.get(name, ()))
 
     run_steps([does("c"), does("b"), does("a")], plain()[0])
     assert order == ["a", "b", "c"]

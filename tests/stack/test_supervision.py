@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+
 from feature_store.errors import StackError
 from feature_store.stack.ports import free_port
 from feature_store.stack.processes import listening_sockets, stack_processes
@@ -81,6 +82,19 @@ def test_a_killed_service_comes_back_by_itself(supervisor: Supervisor, tmp_path:
     time.sleep(2.2)  # until then supervisord counts its end as a failed start
     os.kill(first, signal.SIGKILL)
     supervisor.wait("server", lambda: any(s.pid != first for s in listening_sockets(tmp_path)), 20)
+
+
+def test_children_of_a_killed_service_are_stopped_by_the_next_start(
+    supervisor: Supervisor, tmp_path: Path, port: int
+) -> None:
+    first = run(supervisor, tmp_path, port)
+    orphan = psutil.Process(first).children()[0]
+    time.sleep(2.2)
+    os.kill(first, signal.SIGKILL)
+    supervisor.wait("server", lambda: any(s.pid != first for s in listening_sockets(tmp_path)), 20)
+    assert orphan.is_running()
+    run(supervisor, tmp_path, port)
+    assert not orphan.is_running()
 
 
 def test_only_a_changed_service_is_restarted(supervisor: Supervisor, tmp_path: Path, port: int) -> None:

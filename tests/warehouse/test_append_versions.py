@@ -147,7 +147,7 @@ def test_what_is_no_number_is_refused(db: psycopg.Connection, value: float) -> N
 
 def test_available_after_now_is_refused_with_the_row(db: psycopg.Connection) -> None:
     clock.freeze(db, START)
-    with pytest.raises(psycopg.errors.RaiseException, match="t/a at 2024-03-01 .* available at 2024-03-06"):
+    with pytest.raises(psycopg.errors.RaiseException, match=r"t/a at 2024-03-01 .* available at 2024-03-06"):
         append(db, [Candidate(available_at=5)])
 
 

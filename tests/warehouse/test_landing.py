@@ -114,7 +114,9 @@ def test_a_value_that_reverts_is_a_third_version(table: psycopg.Connection) -> N
     assert [value for value, *_ in stored(table)] == [1.0, 2.0, 1.0]
 
 
-def test_the_final_value_is_written_even_when_the_provisional_one_was_equal(table: psycopg.Connection) -> None:
+def test_the_final_value_is_written_even_when_the_provisional_one_was_equal(
+    table: psycopg.Connection,
+) -> None:
     fetch(table, TS + timedelta(hours=30), series("never"), [row(1.0)])
     fetch(table, TS + timedelta(hours=49), series("never"), [row(1.0)])
     assert stored(table) == [
@@ -124,7 +126,7 @@ def test_the_final_value_is_written_even_when_the_provisional_one_was_equal(tabl
 
 
 def test_one_answer_that_contradicts_itself_is_rejected_whole(table: psycopg.Connection) -> None:
-    with pytest.raises(Malformed, match="gives S at 2024-03-01.* twice"):
+    with pytest.raises(Malformed, match=r"gives S at 2024-03-01.* twice"):
         fetch(table, RELEASED, series("never"), [row(3.0, TS + DAY), row(1.0), row(2.0)])
     assert stored(table) == []
     rejects = table.execute("select rule, reason from raw.rejects").fetchall()

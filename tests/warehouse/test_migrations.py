@@ -38,7 +38,8 @@ def test_every_table_view_column_and_function_is_explained(db: psycopg.Connectio
     undocumented = db.execute(
         """
         with ours as (
-          select c.oid, n.nspname || '.' || c.relname as name from pg_class c join pg_namespace n on n.oid = relnamespace
+          select c.oid, n.nspname || '.' || c.relname as name
+          from pg_class c join pg_namespace n on n.oid = relnamespace
           where nspname in ('registry', 'raw', 'features', 'quality', 'ops') and relkind in ('r', 'p', 'v')
             and not relispartition
         )

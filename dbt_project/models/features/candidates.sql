@@ -9,7 +9,7 @@ with readings as (
       order by point.fetch_id desc
     ) as nth_newest_reading
   from {{ ref('normalized_points') }} as point
-  inner join {{ ref('points_with_news') }} as news using (feature_id, version, series, ts)
+  inner join {{ ref('points_with_news') }} using (feature_id, version, series, ts)
   where {{ is_readable('point.xid') }}
 ),
 

@@ -114,7 +114,7 @@ def _from_library(load: Callable[[], dict[date, datetime]], usual: time) -> _Cal
 
 @cache
 def _nyse() -> dict[date, datetime]:
-    import exchange_calendars  # noqa: PLC0415 - with pandas it costs a second, and few commands ask for sessions
+    import exchange_calendars
 
     calendar = exchange_calendars.get_calendar("XNYS", start=FIRST.isoformat(), end=HORIZON.isoformat())
     return {day.date(): at.to_pydatetime() for day, at in calendar.closes.items()}
@@ -122,7 +122,7 @@ def _nyse() -> dict[date, datetime]:
 
 @cache
 def _sifma() -> dict[date, datetime]:
-    import pandas_market_calendars  # noqa: PLC0415 - as above
+    import pandas_market_calendars
 
     calendar = pandas_market_calendars.get_calendar("SIFMA_US")
     schedule = calendar.schedule(FIRST.isoformat(), HORIZON.isoformat())
@@ -132,14 +132,12 @@ def _sifma() -> dict[date, datetime]:
 @cache
 def _federal_holidays() -> frozenset[date]:
     """Holidays of the Federal Reserve Banks: one on a Sunday moves to Monday, one on a Saturday does not."""
-    from pandas import Timestamp  # noqa: PLC0415 - as above
-    from pandas.tseries import holiday  # noqa: PLC0415 - as above
+    from pandas import Timestamp
+    from pandas.tseries import holiday
 
     def fixed(name: str, month: int, day: int, since: str | None = None) -> holiday.Holiday:
         start = None if since is None else Timestamp(since)
-        return holiday.Holiday(
-            name, month=month, day=day, start_date=start, observance=holiday.sunday_to_monday
-        )
+        return holiday.Holiday(name, month=month, day=day, start_date=start, observance=holiday.sunday_to_monday)
 
     class FederalReserve(holiday.AbstractHolidayCalendar):
         rules = [  # noqa: RUF012 - the base class wants a plain list
@@ -161,8 +159,8 @@ def _federal_holidays() -> frozenset[date]:
 
 
 def _fed_desk() -> dict[date, datetime]:
-    from pandas import Timestamp  # noqa: PLC0415 - as above
-    from pandas.tseries.holiday import GoodFriday  # noqa: PLC0415 - as above
+    from pandas import Timestamp
+    from pandas.tseries.holiday import GoodFriday
 
     # Nor on those Good Fridays on which SIFMA recommends a half day, because the jobs report comes out.
     good_fridays = {day.date() for day in GoodFriday.dates(Timestamp(FIRST), Timestamp(HORIZON))}

@@ -23,9 +23,7 @@ def check_catalog(sources: Sequence[Source], features: Sequence[FeatureSpec]) ->
 
 
 def _twice(file: str, field: str, values: Iterable[str]) -> list[str]:
-    return [
-        f"{file}: {value}: field {field}: given {n} times" for value, n in Counter(values).items() if n > 1
-    ]
+    return [f"{file}: {value}: field {field}: given {n} times" for value, n in Counter(values).items() if n > 1]
 
 
 def _connected(feature: FeatureSpec, sources: dict[str, Source]) -> Iterator[str]:

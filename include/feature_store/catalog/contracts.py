@@ -85,9 +85,7 @@ def _json_number(value: Decimal) -> int | float:
 
 
 Duration = Annotated[str, AfterValidator(_duration), Field(json_schema_extra={"pattern": DURATION_SCHEMA})]
-Period = Annotated[
-    str, AfterValidator(_period), Field(json_schema_extra={"pattern": f"{DURATION_SCHEMA}|^session$"})
-]
+Period = Annotated[str, AfterValidator(_period), Field(json_schema_extra={"pattern": f"{DURATION_SCHEMA}|^session$"})]
 Zone = Annotated[str, AfterValidator(_zone)]
 Cron = Annotated[str, AfterValidator(_cron)]
 Factor = Annotated[
@@ -327,9 +325,7 @@ class FeatureSpec(Contract):
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         check_label(self.label, self.period)
-        wanted, foreign = (
-            (DERIVED_KEYS[:1], CONNECTOR_KEYS) if self.is_derived else (CONNECTOR_KEYS, DERIVED_KEYS)
-        )
+        wanted, foreign = (DERIVED_KEYS[:1], CONNECTOR_KEYS) if self.is_derived else (CONNECTOR_KEYS, DERIVED_KEYS)
         kind = "derived feature" if self.is_derived else "connector's feature"
         missing = [key for key in wanted if getattr(self, key) in (None, ())]
         surplus = [key for key in foreign if getattr(self, key) not in (None, ())]
@@ -340,9 +336,7 @@ class FeatureSpec(Contract):
         if len(self.inputs) > 1 and self.max_age is None:
             raise ValueError("a feature of several inputs needs max_age, for example P10D")
         if self.quality.seasonal != (self.season is not None):
-            raise ValueError(
-                "season (week-of-year or hour-of-week) goes with quality.seasonal: true, and only with it"
-            )
+            raise ValueError("season (week-of-year or hour-of-week) goes with quality.seasonal: true, and only with it")
         if isinstance(self.scale, dict) and len({normal_unit(unit) for unit in self.scale}) < len(self.scale):
             raise ValueError("scale names one unit twice (case, dots and spaces do not distinguish units)")
         return self

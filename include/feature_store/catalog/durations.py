@@ -18,9 +18,7 @@ def parts(text: str) -> tuple[int, timedelta]:
     if match is None:
         raise ValueError(f"{text!r} is not an ISO 8601 duration such as P1D, P7D, P3M, PT1H or PT2S")
     n = {name: int(value or 0) for name, value in match.groupdict().items()}
-    fixed = timedelta(
-        weeks=n["weeks"], days=n["days"], hours=n["hours"], minutes=n["minutes"], seconds=n["seconds"]
-    )
+    fixed = timedelta(weeks=n["weeks"], days=n["days"], hours=n["hours"], minutes=n["minutes"], seconds=n["seconds"])
     return 12 * n["years"] + n["months"], fixed
 
 

@@ -102,9 +102,7 @@ def _with_twin(feature: FeatureSpec) -> Iterable[FeatureSpec]:
             id=f"{feature.id}_sa",
             description=f"{feature.description.rstrip('.')}, seasonally adjusted.",
             tags=(*feature.tags, "seasonally-adjusted"),
-            source=SourceRef.model_validate(
-                {"id": DERIVED_SOURCE, "class": "derived", "schema": "seasonal_factors"}
-            ),
+            source=SourceRef.model_validate({"id": DERIVED_SOURCE, "class": "derived", "schema": "seasonal_factors"}),
             quality=Quality(expected_range=feature.quality.expected_range, seasonal=False),
             inputs=(feature.id,),
             writers=("connector",),

@@ -70,9 +70,7 @@ def scheduled_on(spec: Timed, day: date, zone: str = "UTC") -> datetime | None:
 
 def _rule(spec: Timed) -> ReleaseRule:
     if spec.release is None:
-        raise CatalogError(
-            f"{getattr(spec, 'id', 'this series')} is derived: it follows its inputs, not a release"
-        )
+        raise CatalogError(f"{getattr(spec, 'id', 'this series')} is derived: it follows its inputs, not a release")
     return spec.release
 
 

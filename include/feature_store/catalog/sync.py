@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import version
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,7 @@ def sync(conn: Connection, catalog: Catalog) -> dict[str, int]:
 
 
 def _refuse_silent_changes(conn: Connection, catalog: Catalog) -> None:
-    stored = conn.execute(
-        "select id, version, spec from registry.features_catalog order by id, version"
-    ).fetchall()
+    stored = conn.execute("select id, version, spec from registry.features_catalog order by id, version").fetchall()
     errors: dict[str, None] = {}
     for feature_id, version, spec in stored:
         feature = catalog.features.get(feature_id)
@@ -137,10 +135,7 @@ def _feature_row(feature: FeatureSpec) -> tuple[Any, ...]:
 
 def _sync_series(conn: Connection, catalog: Catalog) -> int:
     rows = [
-        row
-        for feature in catalog.features.values()
-        if not feature.is_derived
-        for row in _series_rows(catalog, feature)
+        row for feature in catalog.features.values() if not feature.is_derived for row in _series_rows(catalog, feature)
     ]
     retired = conn.execute(
         """update registry.feature_series set is_current = false
@@ -222,7 +217,7 @@ def _sync_sessions(conn: Connection) -> int:
 def _calendars_fingerprint() -> str:
     digest = sha256(Path(calendars.__file__).read_bytes())
     for library in ("exchange-calendars", "pandas-market-calendars", "pandas"):
-        digest.update(version(library).encode())
+        digest.update(installed_version(library).encode())
     return digest.hexdigest()
 
 
@@ -241,6 +236,4 @@ def _write(conn: Connection, statement: Any, rows: list[tuple[Any, ...]]) -> int
 
 
 def _digest(spec: dict[str, Any]) -> str:
-    return sha256(
-        json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    ).hexdigest()
+    return sha256(json.dumps(spec, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()).hexdigest()

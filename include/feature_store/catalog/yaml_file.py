@@ -15,11 +15,7 @@ class _Loader(yaml.SafeLoader):
     """SafeLoader with YAML 1.2's idea of numbers."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - the base class wants a plain dict
-        first: [
-            (tag, pattern)
-            for tag, pattern in rules
-            if tag.rsplit(":", 1)[1] not in ("int", "float", "timestamp")
-        ]
+        first: [(tag, pattern) for tag, pattern in rules if tag.rsplit(":", 1)[1] not in ("int", "float", "timestamp")]
         for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
@@ -28,9 +24,7 @@ class _Loader(yaml.SafeLoader):
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         for key, (key_node, _) in zip(keys, node.value, strict=True):
             if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} is given twice", key_node.start_mark
-                )
+                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
         return super().construct_mapping(node, deep)
 
 
@@ -49,8 +43,6 @@ def read_yaml(path: Path) -> Any:
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
     except FileNotFoundError:
-        raise CatalogError(
-            f"{path} does not exist: FEATURE_STORE_CATALOG_DIR must hold the catalog files"
-        ) from None
+        raise CatalogError(f"{path} does not exist: FEATURE_STORE_CATALOG_DIR must hold the catalog files") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise CatalogError(f"{path.name} is not readable as YAML: {error}") from None

@@ -70,8 +70,8 @@ def sql(
     csv: Annotated[bool, typer.Option("--csv", help="Print header and rows only, as CSV.")] = False,
 ) -> None:
     """Ask the database: one statement with -c, or an interactive psql."""
+    from feature_store.cli.shell import open_psql, run
     from feature_store.warehouse.connection import connect
-    from feature_store.warehouse.shell import open_psql, run
 
     if command is None:
         open_psql()

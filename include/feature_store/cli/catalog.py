@@ -18,9 +18,7 @@ from feature_store.settings import load_settings
 
 app = typer.Typer(help="The catalog of sources and features.", no_args_is_help=True)
 
-Folder = Annotated[
-    Path | None, typer.Option("--catalog", help="Folder of the catalog files, if not the settings'.")
-]
+Folder = Annotated[Path | None, typer.Option("--catalog", help="Folder of the catalog files, if not the settings'.")]
 
 
 @app.command()
@@ -29,9 +27,7 @@ def validate(folder: Folder = None) -> None:
     with _explained():
         catalog = load_catalog(folder)
         derived = sum(feature.is_derived for feature in catalog.features.values())
-        typer.echo(
-            f"ok: {len(catalog.sources)} sources, {len(catalog.features)} features, {derived} of them derived"
-        )
+        typer.echo(f"ok: {len(catalog.sources)} sources, {len(catalog.features)} features, {derived} of them derived")
 
 
 @app.command("list")

@@ -18,19 +18,13 @@ from feature_store.replay.folder import parse_instant
 from feature_store.replay.generate import generate as generate_folder
 from feature_store.settings import load_settings
 
-app = typer.Typer(
-    help="The upstream sources, answered locally from a folder of histories.", no_args_is_help=True
-)
-fault_app = typer.Typer(
-    help="Let the running server answer as sources do on a bad day.", no_args_is_help=True
-)
+app = typer.Typer(help="The upstream sources, answered locally from a folder of histories.", no_args_is_help=True)
+fault_app = typer.Typer(help="Let the running server answer as sources do on a bad day.", no_args_is_help=True)
 clock_app = typer.Typer(help="The store's clock, by which the server answers.", no_args_is_help=True)
 app.add_typer(fault_app, name="fault")
 app.add_typer(clock_app, name="clock")
 
-FolderOption = Annotated[
-    Path | None, typer.Option(help="Folder of series [default: the settings' replay folder]")
-]
+FolderOption = Annotated[Path | None, typer.Option(help="Folder of series [default: the settings' replay folder]")]
 
 
 @app.command()
@@ -39,7 +33,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1 [default: the settings' port]")] = None,
 ) -> None:
     """Answer as the upstream sources would at the clock's instant, until interrupted."""
-    from feature_store.replay.server import serve as run  # noqa: PLC0415 - the others need no server
+    from feature_store.replay.server import serve as run
 
     run(folder, port)
 
@@ -56,7 +50,7 @@ def generate(
 
 
 @app.command()
-def convert(  # noqa: PLR0913, PLR0917 - one option per thing that can be told
+def convert(  # noqa: PLR0913 - one option per thing that can be told
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="CSV table, or .csv.gz")],
     to: Annotated[str, typer.Option(help="slug/stream/series, such as fred/observations/WALCL")],
     out: Annotated[Path, typer.Option(help="Replay folder to write into")],
@@ -79,7 +73,7 @@ def convert(  # noqa: PLR0913, PLR0917 - one option per thing that can be told
 
 
 @fault_app.command("add")
-def add_fault(  # noqa: PLR0913, PLR0917 - one option per field of a fault
+def add_fault(  # noqa: PLR0913 - one option per field of a fault
     kind: Annotated[str, typer.Argument(help=f"One of {', '.join(get_args(Kind))}")],
     source: Annotated[str | None, typer.Option(help="Only this source, such as fred")] = None,
     path: Annotated[str | None, typer.Option(help="Only paths containing this")] = None,
@@ -87,9 +81,7 @@ def add_fault(  # noqa: PLR0913, PLR0917 - one option per field of a fault
     count: Annotated[int, typer.Option(help="Requests to spoil; 0 spoils all until cleared")] = 1,
     status: Annotated[int | None, typer.Option(help="status: 400, 404, 418, 429, 451, 500 or 503")] = None,
     message: Annotated[str | None, typer.Option(help="status: the source's words")] = None,
-    retry_after: Annotated[
-        int | None, typer.Option(help="status: seconds; without it no such header")
-    ] = None,
+    retry_after: Annotated[int | None, typer.Option(help="status: seconds; without it no such header")] = None,
     seconds: Annotated[float | None, typer.Option(help="timeout: how long to hold the answer back")] = None,
     field: Annotated[str | None, typer.Option(help="renamed, dropped, scaled: the JSON field")] = None,
     to: Annotated[str | None, typer.Option(help="renamed: the new name")] = None,
@@ -125,9 +117,7 @@ def show_clock() -> None:
 @clock_app.command("set")
 def set_clock(
     instant: Annotated[str, typer.Argument(help="2024-06-01, or 2024-06-01T12:00:00Z")],
-    running: Annotated[
-        bool, typer.Option("--running", help="Run on from there instead of standing still")
-    ] = False,
+    running: Annotated[bool, typer.Option("--running", help="Run on from there instead of standing still")] = False,
 ) -> None:
     """Set the clock, which then stands still."""
     try:

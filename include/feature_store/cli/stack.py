@@ -26,7 +26,7 @@ app = typer.Typer(help="Start, stop and describe the local services.", no_args_i
 @app.command()
 def up() -> None:
     """Start what is not running, run the main job and print the features. Safe to repeat."""
-    from feature_store.stack.up import up_steps  # noqa: PLC0415 - the other commands need not load every room
+    from feature_store.stack.up import up_steps
 
     console = _console()
     began = time.monotonic()
@@ -42,9 +42,7 @@ def up() -> None:
     except KeyboardInterrupt:
         console.print("Interrupted. What was started runs on; `make up` continues, `make down` stops it.")
         _leave(130)
-    console.print(
-        f"{count} features, {time.monotonic() - began:.0f} s. `make down` stops it all and keeps the data."
-    )
+    console.print(f"{count} features, {time.monotonic() - began:.0f} s. `make down` stops it all and keeps the data.")
 
 
 @app.command()

@@ -1,12 +1,11 @@
-"""Data Docs, readable offline: what Great Expectations loads from the internet is beside the pages instead."""
+"""Data Docs, readable offline: what they would load from the internet lies beside the pages."""
 
 import logging
-import os
 import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from feature_store.catalog import Catalog, load_catalog
 from feature_store.quality import project
@@ -14,7 +13,7 @@ from feature_store.quality.vendored import LINKS, ensure_assets
 from feature_store.settings import load_settings
 
 if TYPE_CHECKING:
-    from great_expectations.data_context import FileDataContext
+    from great_expectations.data_context.data_context.file_data_context import FileDataContext
     from great_expectations.data_context.types.resource_identifiers import ValidationResultIdentifier
 
 log = logging.getLogger(__name__)
@@ -40,18 +39,16 @@ def site(home: Path) -> Path:
 
 def build_data_docs(catalog: Catalog | None = None, home: Path | None = None) -> Path:
     """Build all pages and return the index; without npm they are built all the same, without styles."""
-    home = home or load_settings().home
+    home = (home or load_settings().home).resolve()
     with project.opened(catalog or load_catalog(), home) as context:
         return publish(context, home)
 
 
-def publish(
-    context: "FileDataContext", home: Path, fresh: Sequence["ValidationResultIdentifier"] = ()
-) -> Path:
+def publish(context: "FileDataContext", home: Path, fresh: Sequence["ValidationResultIdentifier"] = ()) -> Path:
     """Build the pages of fresh results, or all pages, forget old runs, and make the site whole in itself."""
     _forget_old_runs(context, home)
-    suites = context.expectations_store.list_keys()
-    context.build_data_docs(resource_identifiers=[*suites, *fresh] if fresh else None)
+    pages: Any = [*context.expectations_store.list_keys(), *fresh] if fresh else None
+    context.build_data_docs(resource_identifiers=pages)
     assets = ensure_assets(home, patient=not fresh)
     if assets is not None:
         _copy(assets, site(home) / _VENDOR)
@@ -80,11 +77,7 @@ def _localised(text: str, prefix: str, *, styled: bool) -> str:
         if styled and url in LINKS:
             path = f"{prefix}{_VENDOR}/{LINKS[url]}"
             # Without the attributes integrity and crossorigin, which forbid loading from a file.
-            return (
-                f'<script src="{path}"></script>'
-                if tag == "script"
-                else f'<link rel="stylesheet" href="{path}">'
-            )
+            return f'<script src="{path}"></script>' if tag == "script" else f'<link rel="stylesheet" href="{path}">'
         if styled:
             log.warning("Data Docs link to %s, which is not vendored: left out", url)
         return ""
@@ -104,8 +97,8 @@ def _copy(assets: Path, target: Path) -> None:
 
 
 def _forget_old_runs(context: "FileDataContext", home: Path) -> None:
-    store = context.validation_results_store
-    by_suite: dict[str, list[ValidationResultIdentifier]] = {}
+    store: Any = context.validation_results_store
+    by_suite: dict[str, list[Any]] = {}
     for key in store.list_keys():
         by_suite.setdefault(key.expectation_suite_identifier.name, []).append(key)
     for keys in by_suite.values():
@@ -120,6 +113,6 @@ def _remove(page: Path, stop: Path) -> None:
     """Remove a page and the folders it leaves empty."""
     page.unlink(missing_ok=True)
     for folder in page.parents:
-        if folder == stop or not folder.is_dir() or os.listdir(folder):
+        if folder == stop or not folder.is_dir() or any(folder.iterdir()):
             return
         folder.rmdir()

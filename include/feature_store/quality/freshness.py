@@ -17,13 +17,12 @@ def check_freshness(
 ) -> list[dict[str, object]]:
     """Compare each feature's age with its ttl, add the results to `quality.results` and return them.
 
-    A feature that a connector feeds and that has no point fails. A feature whose source has no connector yet is left
-    out, and so is a derived one before its first point. `max_ratio` defaults to FEATURE_DQ_FRESHNESS_MAX_RATIO.
+    A feature that a connector feeds and that has no point fails. A feature whose source has no connector yet
+    is left out, and so is a derived one before its first point. `max_ratio` defaults to
+    FEATURE_DQ_FRESHNESS_MAX_RATIO.
     """
     limit = load_settings().dq_freshness_max_ratio if max_ratio is None else max_ratio
-    ages: dict[str, timedelta | None] = dict(
-        conn.execute("select feature_id, age from features.latest").fetchall()
-    )
+    ages: dict[str, timedelta | None] = dict(conn.execute("select feature_id, age from features.latest").fetchall())
     now = clock.now(conn)
     results = [
         _result(feature, ages.get(feature.id), limit)
@@ -56,11 +55,9 @@ def _result(feature: FeatureSpec, age: timedelta | None, limit: float) -> RuleRe
         success=ratio is not None and ratio <= limit,
         checked=None,
         failed=None,
-        observed="no point"
-        if age is None
-        else f"an age of {_words(age)}, {plain(round(ratio or 0, 3))} of its ttl",
+        observed="no point" if age is None else f"an age of {_words(age)}, {plain(round(ratio or 0, 3))} of its ttl",
         expected=f"an age of at most {plain(limit)} times its ttl of {_words(ttl)}",
-        reason="FEATURE_DQ_FRESHNESS_MAX_RATIO; time in which the feature's calendar is closed does not age it",
+        reason="FEATURE_DQ_FRESHNESS_MAX_RATIO; while its calendar is closed a feature does not age",
     )
 
 

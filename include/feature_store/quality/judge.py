@@ -1,7 +1,7 @@
-"""Judge before publishing: what breaks a blocking rule leaves the candidates for raw.rejects, the rest goes on.
+"""Judge before publishing: what breaks a blocking rule leaves the candidates for raw.rejects, the rest stays.
 
-A blocked row is never lost: it stays an open reject, comes back to the candidates with every later judgement, and is
-published, and its reject resolved, once it passes: because the catalog's range was widened, or time went by.
+A blocked row is never lost: it stays an open reject and comes back to the candidates with every later judgement.
+Once it passes, because the catalog's range was widened or time went by, its reject is resolved.
 """
 
 import logging
@@ -21,7 +21,7 @@ from feature_store.errors import QualityError
 from feature_store.quality import project
 from feature_store.quality.data_docs import publish
 from feature_store.quality.rejects import reconsider, reject
-from feature_store.quality.results import RuleResult, Verdict, read_result, record
+from feature_store.quality.results import RuleResult, Verdict, id_of, meta_of, read_result, record
 from feature_store.quality.rules import CANDIDATES, RAW_TABLES
 from feature_store.quality.suites import raw_suite
 from feature_store.settings import load_settings
@@ -29,7 +29,7 @@ from feature_store.warehouse.connection import connect
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
-    from great_expectations.data_context import FileDataContext
+    from great_expectations.data_context.data_context.file_data_context import FileDataContext
 
 log = logging.getLogger(__name__)
 
@@ -44,13 +44,14 @@ def judge(
 ) -> Verdict:
     """Judge `features.candidates` and keep out the rows that break a blocking rule.
 
-    Those rows leave the table for raw.rejects in one transaction; running it again changes nothing. `database` is a
-    DSN or a connection, whose open transaction is committed. `home` is the state directory (default: the settings').
+    Those rows leave the table for raw.rejects in one transaction; running it again changes nothing. `database`
+    is a DSN or a connection, whose open transaction is committed. `home` is the state directory, by default
+    the settings'.
 
-    Raises QualityError when the table as a whole cannot be trusted: a column is missing, a key is there twice. Then
-    no row is moved, and nothing of the table may be published.
+    Raises QualityError when the table as a whole cannot be trusted: a column is missing, a key is there twice.
+    Then no row is moved, and nothing of the table may be published.
     """
-    home = home or load_settings().home
+    home = (home or load_settings().home).resolve()
     with _connected(database) as conn:
         _check_exists(conn, "features", "candidates")
         reconsider(conn, catalog)
@@ -86,7 +87,7 @@ def judge_raw(
 
     Raises QualityError when a blocking rule fails: the columns, a null in a required one, a key twice.
     """
-    home = home or load_settings().home
+    home = (home or load_settings().home).resolve()
     with _connected(database) as conn:
         _check_exists(conn, "raw", table)
         verdict = _empty(conn, run_id, raw_suite(table), "raw", table)
@@ -127,9 +128,7 @@ def _empty(conn: psycopg.Connection, run_id: str, suite: str, schema: str, table
     assert row is not None
     now = clock.now(conn)
     conn.commit()
-    return Verdict(
-        run_id=run_id, suite=suite, checked_at=now, checked=row[0], blocked=0, newly_blocked=0, resolved=0, results=()
-    )  # fmt: skip
+    return Verdict(run_id, suite, checked_at=now, checked=row[0])
 
 
 def _read(
@@ -138,9 +137,9 @@ def _read(
     verdict: Verdict,
     home: Path | None,
 ) -> Verdict:
-    """The verdict with what was found, in the suite's order, and with Data Docs where there is a home for them."""
+    """The verdict with what was found, in the suite's order, and with Data Docs where they have a home."""
     order = {e.id: n for n, e in enumerate(context.suites.get(verdict.suite).expectations)}
-    found.results.sort(key=lambda r: order[r.expectation_config.id])  # those that broke off came first
+    found.results.sort(key=lambda result: order[id_of(result)])  # those that broke off came first
     results = tuple(read_result(result, verdict.checked) for result in found.results)
     index = _publish(context, found, verdict, home) if home else None
     return replace(verdict, results=results, docs=index)
@@ -153,15 +152,15 @@ def _publish(
         key = project.keep_result(context, verdict.suite, found, verdict.run_id, verdict.checked_at)
         return publish(context, home, [key])
     except Exception:
-        # Whatever happens to a page, the data is judged: what is wrong must be kept out, what is right published.
+        # Whatever happens to a page, the data is judged.
         log.exception("Data Docs of run %s could not be built", verdict.run_id)
         return None
 
 
 def _failed(found: "ExpectationSuiteValidationResult") -> list["ExpectationValidationResult"]:
     """The blocking rules that single rows break."""
-    metas = [(result, result.expectation_config.meta) for result in found.results if not result.success]
-    return [r for r, meta in metas if meta["severity"] == "block" and meta["scope"] == "row"]
+    failed = [(result, meta_of(result)) for result in found.results if not result.success]
+    return [r for r, meta in failed if meta["severity"] == "block" and meta["scope"] == "row"]
 
 
 def _refuse(conn: psycopg.Connection, verdict: Verdict, table: str) -> None:
@@ -173,7 +172,7 @@ def _refuse(conn: psycopg.Connection, verdict: Verdict, table: str) -> None:
     conn.commit()
     lines = "\n  ".join(map(str, fatal))
     where = f"\nData Docs: {verdict.docs.as_uri()}" if verdict.docs else ""
-    raise QualityError(f"{table} cannot be trusted, and nothing of it is published:\n  {lines}{where}")
+    raise QualityError(f"{table} is refused, and nothing of it goes on:\n  {lines}{where}")
 
 
 def _is_fatal(result: RuleResult) -> bool:

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING, Any
 from psycopg.conninfo import conninfo_to_dict
 
 from feature_store.catalog import Catalog
+from feature_store.quality.results import id_of, meta_of
 from feature_store.quality.rules import CANDIDATES, KEY, RAW_TABLES
 from feature_store.quality.suites import PROJECT, drifted, raw_suite, write_suites
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
-    from great_expectations.data_context import FileDataContext
+    from great_expectations.data_context.data_context.file_data_context import FileDataContext
     from great_expectations.data_context.types.resource_identifiers import ValidationResultIdentifier
+    from great_expectations.datasource.fluent.interfaces import Batch
 
 CONFIG = "great_expectations.yml"
 
@@ -66,6 +68,7 @@ def opened(catalog: Catalog, home: Path, dsn: str | None = None) -> Iterator["Fi
     """
     import great_expectations as gx
 
+    _teach_types()
     folder = PROJECT if not drifted(catalog) else _own_project(catalog, home)
     (home / "quality").mkdir(parents=True, exist_ok=True)
     context = gx.get_context(
@@ -109,7 +112,7 @@ def failing_rows(
     most = max((int(result.result["unexpected_count"]) for result in failed), default=0)
     if most == 0:
         return []
-    wanted = {result.expectation_config.id for result in failed if result.expectation_config}
+    wanted = {id_of(result) for result in failed}
     chosen = [e for e in context.suites.get(suite_name).expectations if e.id in wanted]
     again = _validate(context, suite_name, chosen, now, most)
     return [row for result in again.results for row in _rows(result)]
@@ -134,9 +137,7 @@ def keep_result(
     result.meta["run_id"] = run
     result.meta["validation_time"] = run.run_time
     suite = ExpectationSuiteIdentifier(name=suite_name)
-    key = ValidationResultIdentifier(
-        batch_identifier=result.batch_id, expectation_suite_identifier=suite, run_id=run
-    )
+    key = ValidationResultIdentifier(batch_identifier=result.batch_id, expectation_suite_identifier=suite, run_id=run)
     context.validation_results_store.store_validation_results(
         suite_validation_result=result,
         suite_validation_result_identifier=key,
@@ -152,7 +153,7 @@ def _validate(
 
     place = _PLACES[suite_name]
     asset = context.data_sources.get(place.datasource).get_asset(place.asset)
-    batch = asset.get_batch_definition("all").get_batch()
+    batch: Batch = asset.get_batch_definition("all").get_batch()
     result_format: dict[str, Any] = {
         "result_format": "COMPLETE",
         "partial_unexpected_count": examples,
@@ -164,10 +165,9 @@ def _validate(
 
 
 def _rows(result: "ExpectationValidationResult") -> Iterator[Failing]:
-    config = result.expectation_config
-    assert config is not None
-    meta = config.meta or {}
-    column = str(config.kwargs["column"])
+    meta = meta_of(result)
+    assert result.expectation_config is not None
+    column = str(result.expectation_config.kwargs["column"])
     for row in result.result["unexpected_index_list"]:
         yield Failing(
             rule=meta["rule"],
@@ -179,6 +179,14 @@ def _rows(result: "ExpectationValidationResult") -> Iterator[Failing]:
             observed=row[column],
             expected=meta["expected"],
         )
+
+
+def _teach_types() -> None:
+    """SQLAlchemy knows no xid8, and a table with a column of an unknown type cannot be described."""
+    from sqlalchemy.dialects.postgresql import BIGINT
+    from sqlalchemy.dialects.postgresql.base import ischema_names
+
+    ischema_names.setdefault("xid8", BIGINT)
 
 
 def _own_project(catalog: Catalog, home: Path) -> Path:

@@ -41,7 +41,8 @@ select b.source, b.stream, f.fetch_id, b.feature_id, b.ts, b.rule, b.reason, to_
 from blocked as b
 join features.candidates as c using (feature_id, version, ts, available_at)
 left join raw.fetches as f on f.fetch_id::text = c.evidence -> 0 ->> 'fetch'
-on conflict (feature_id, ts, rule, md5(content::text)) where feature_id is not null and resolved_at is null do nothing
+on conflict (feature_id, ts, rule, md5(content::text)) where feature_id is not null and resolved_at is null
+do nothing
 """
 
 # A reject holds as long as its row comes back as it was and breaks the same rule.
@@ -58,7 +59,8 @@ where r.resolved_at is null and r.rule = any(%(rules)s)
 
 _REMOVE = """
 delete from features.candidates as c using blocked as b
-where c.feature_id = b.feature_id and c.version = b.version and c.ts = b.ts and c.available_at = b.available_at
+where c.feature_id = b.feature_id and c.version = b.version and c.ts = b.ts
+  and c.available_at = b.available_at
 """
 
 
@@ -84,7 +86,7 @@ def reconsider(conn: psycopg.Connection, catalog: Catalog) -> int:
 
 
 def reject(conn: psycopg.Connection, catalog: Catalog, failing: Sequence[Failing]) -> Kept:
-    """Move failing candidates to raw.rejects and resolve the rejects that no longer hold, in the open transaction."""
+    """Move failing candidates to raw.rejects and resolve rejects that no longer hold, in the open transaction."""
     _in_utc(conn)
     conn.execute(_BLOCKED)
     with conn.cursor().copy("copy blocked from stdin") as copy:

@@ -45,13 +45,13 @@ class Verdict:
     checked_at: datetime
     checked: int
     """Rows that were judged."""
-    blocked: int
+    blocked: int = 0
     """Rows that are kept out, those of earlier runs that still fail included."""
-    newly_blocked: int
+    newly_blocked: int = 0
     """Rows that this run is the first to keep out."""
-    resolved: int
+    resolved: int = 0
     """Rejects of earlier runs that no longer hold."""
-    results: tuple[RuleResult, ...]
+    results: tuple[RuleResult, ...] = ()
     docs: Path | None = None
     """The index page of Data Docs, where they were built."""
 
@@ -71,8 +71,8 @@ class Verdict:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.suite}: {self.checked} rows checked, {self.blocked} kept out ({self.newly_blocked} newly), "
-            f"{self.resolved} rejects resolved"
+            f"{self.suite}: {self.checked} rows checked, {self.blocked} kept out "
+            f"({self.newly_blocked} newly), {self.resolved} rejects resolved"
         ]
         lines += [f"  {result.severity}: {result}" for result in self.failures]
         if self.docs:
@@ -82,9 +82,7 @@ class Verdict:
 
 def read_result(result: "ExpectationValidationResult", total: int) -> RuleResult:
     """Put a result of Great Expectations into our words; `total` is how many rows the table has."""
-    config = result.expectation_config
-    assert config is not None
-    meta: Mapping[str, Any] = config.meta or {}
+    meta = meta_of(result)
     found: Mapping[str, Any] = result.result or {}
     failed = found.get("unexpected_count")
     checked = found.get("element_count", total if failed is not None else None)
@@ -102,6 +100,18 @@ def read_result(result: "ExpectationValidationResult", total: int) -> RuleResult
     )
 
 
+def meta_of(result: "ExpectationValidationResult") -> Mapping[str, Any]:
+    """What the suite says of the rule of a result: rule, severity, scope, feature, expected, reason."""
+    config = result.expectation_config
+    return (config.meta if config else None) or {}
+
+
+def id_of(result: "ExpectationValidationResult") -> str:
+    """Id of the expectation of a result."""
+    config = result.expectation_config
+    return str(config.id if config else None)
+
+
 def record(conn: psycopg.Connection, verdict: Verdict) -> None:
     """Add a verdict to the history."""
     record_results(conn, verdict.run_id, verdict.checked_at, verdict.suite, verdict.results)
@@ -114,8 +124,8 @@ def record_results(
     with conn.cursor() as cursor:
         cursor.executemany(
             """insert into quality.results
-                 (run_id, checked_at, suite, feature_id, rule, severity, success, rows_checked, rows_failed, observed,
-                  expected, reason)
+                 (run_id, checked_at, suite, feature_id, rule, severity, success, rows_checked, rows_failed,
+                  observed, expected, reason)
                values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
             [
                 (
@@ -165,6 +175,4 @@ def _rows(found: Mapping[str, Any], checked: int | None, failed: int | None) -> 
     examples = found.get("partial_unexpected_index_list") or found.get("partial_unexpected_list") or []
     if not examples or not isinstance(examples[0], Mapping):
         return rows
-    return f"{rows}, for example " + ", ".join(
-        f"{name} {plain(value)}" for name, value in examples[0].items()
-    )
+    return f"{rows}, for example " + ", ".join(f"{name} {plain(value)}" for name, value in examples[0].items())

@@ -1,4 +1,4 @@
-"""What must hold of raw rows and of candidates: one place where every rule, its threshold and its reason stand.
+"""What must hold of raw rows and of candidates: every rule, its threshold and its reason.
 
 A rule of scope `row` keeps single rows out; one of scope `table` says that the whole table cannot be trusted.
 `block` rules decide what is published, `warn` rules only tell.
@@ -91,7 +91,7 @@ def candidate_rules(catalog: Catalog) -> Iterator[Rule]:
         # The store's own clock at the time of judging.
         {"column": "available_at", "max_value": {"$PARAMETER": "now"}},
         expected="available_at not later than the store's now",
-        reason="nothing can be known before its source could serve it: a later instant means a wrong release rule",
+        reason="nothing is known before its source could serve it: a later instant means a wrong release rule",
     )
     yield Rule(
         "confidence_is_a_share",
@@ -210,6 +210,6 @@ def _expected_range(feature: FeatureSpec) -> Rule:
             },
         },
         expected=f"value from {low:.10g} to {high:.10g} {feature.unit}",
-        reason="quality.expected_range of the catalog: outside lies an error of unit, scale or sign, not a market",
+        reason="quality.expected_range of the catalog: outside it lies a wrong unit, scale or sign",
         feature=feature.id,
     )

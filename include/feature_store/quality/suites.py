@@ -1,4 +1,4 @@
-"""The expectation suites as files: made from the catalog, committed in `expectations/suites`, checked for drift."""
+"""The expectation suites as files: made from the catalog, committed in `expectations/suites`."""
 
 import json
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ _GX_VERSION = "1.24.1"
 
 
 def build_suites(catalog: Catalog) -> dict[str, dict[str, Any]]:
-    """Every suite by name, in the file format of Great Expectations; the same catalog gives the same content."""
+    """Every suite by name, in the file format of Great Expectations; equal catalogs give equal content."""
     suites = {CANDIDATES: _suite(CANDIDATES, candidate_rules(catalog))}
     for table in RAW_TABLES:
         name = raw_suite(table.name)
@@ -35,7 +35,7 @@ def raw_suite(table: str) -> str:
 
 
 def write_suites(catalog: Catalog, folder: Path = FOLDER) -> list[Path]:
-    """Write the suites that differ from what `folder` holds, remove those there are no more; returns what changed."""
+    """Write the suites that differ from what `folder` holds, remove what is none; returns what changed."""
     wanted = _files(catalog, folder)
     changed = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     surplus = [path for path in folder.glob("*.json") if path not in wanted]

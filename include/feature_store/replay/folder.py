@@ -86,9 +86,7 @@ class Folder:
         try:
             releases = self._schedule.releases(slug, stream, series, censored) if censored else []
         except CatalogError as error:
-            raise ReplayError(
-                f"{path}: column 'available_at' is empty and the release rule fails: {error}"
-            ) from error
+            raise ReplayError(f"{path}: column 'available_at' is empty and the release rule fails: {error}") from error
         if releases is None:
             number = next(line.number for line in lines if line.available_at is None)
             raise ReplayError(
@@ -97,9 +95,7 @@ class Folder:
             )
         release = iter(releases)
         unit = self._schedule.unit(slug, stream, series) or ""
-        rows = [
-            Row(line.ts, line.value, line.available_at or next(release), line.unit or unit) for line in lines
-        ]
+        rows = [Row(line.ts, line.value, line.available_at or next(release), line.unit or unit) for line in lines]
         _refuse_ambiguous(path, lines, rows)
         rows.sort(key=lambda row: (row.available_at, row.ts))
         return History(series, tuple(rows), tuple(row.available_at for row in rows))
@@ -136,9 +132,7 @@ def _lines(path: Path) -> Iterator[_Line]:
             if not cells:
                 continue
             if len(cells) != width:
-                raise ReplayError(
-                    f"{path}:{reader.line_num}: {len(cells)} cells, but the header names {width} columns"
-                )
+                raise ReplayError(f"{path}:{reader.line_num}: {len(cells)} cells, but the header names {width} columns")
             yield _line(path, reader.line_num, {name: cells[at].strip() for name, at in place.items()})
 
 

@@ -179,9 +179,7 @@ def vintagedates(asked: Asked) -> Envelope:
         "limit": limit,
     }
     # Unlike the other two, this answer is never older than the request.
-    return Envelope(
-        head, "vintage_dates", "vintage_date", map(str, found[offset : offset + limit]), asked.now
-    )
+    return Envelope(head, "vintage_dates", "vintage_date", map(str, found[offset : offset + limit]), asked.now)
 
 
 def series(asked: Asked) -> Envelope:
@@ -202,9 +200,7 @@ def refuse(request: Request, status: int, message: str) -> Response:
     if request.query_params.get("file_type") == "json":
         body = dumps({"error_code": status, "error_message": text})
     else:
-        body = (
-            f'<?xml version="1.0" encoding="utf-8" ?>\n<error code="{status}" message={quoteattr(text)}/>\n'
-        )
+        body = f'<?xml version="1.0" encoding="utf-8" ?>\n<error code="{status}" message={quoteattr(text)}/>\n'
     return Response(body, status, {"Content-Type": "text/xml;charset=utf-8", "Server": "Apache"})
 
 
@@ -222,8 +218,7 @@ def _ask(folder: Folder, params: QueryParams, now: datetime) -> Asked:
         raise BadRequestError("Variable api_key has not been set.")
     if not KEY.fullmatch(key):
         raise BadRequestError(
-            "The value for variable api_key is not a 32 character alpha-numeric lower-case string.  "
-            f"{READ_KEY}"
+            f"The value for variable api_key is not a 32 character alpha-numeric lower-case string.  {READ_KEY}"
         )
     if params.get("file_type", "xml") not in {"xml", "json"}:
         raise BadRequestError("Bad value for file_type: replay serves xml and json.")
@@ -343,9 +338,7 @@ def _render(request: Request, envelope: Envelope, now: datetime) -> Response:
         "Content-Type": content_type,
         "Date": at,
         "Expires": at,
-        "Last-Modified": format_datetime(
-            envelope.modified.astimezone(UTC).replace(microsecond=0), usegmt=True
-        ),
+        "Last-Modified": format_datetime(envelope.modified.astimezone(UTC).replace(microsecond=0), usegmt=True),
         "Pragma": "no-cache",
         "Server": "Apache",
         "Strict-Transport-Security": "max-age=86400",

@@ -48,13 +48,9 @@ def _extent(folder: Path, now: datetime, seed: int) -> Extent:
         return Extent(seed, today - timedelta(days=365 * YEARS + 2), today + AHEAD)
     try:
         held = json.loads(manifest.read_text())
-        extent = Extent(
-            int(held["seed"]), date.fromisoformat(held["start"]), date.fromisoformat(held["horizon"])
-        )
+        extent = Extent(int(held["seed"]), date.fromisoformat(held["start"]), date.fromisoformat(held["horizon"]))
     except (ValueError, KeyError, TypeError) as error:
-        raise ReplayError(
-            f"{manifest} is damaged ({error}): remove the folder and generate it anew"
-        ) from error
+        raise ReplayError(f"{manifest} is damaged ({error}): remove the folder and generate it anew") from error
     if extent.seed != seed:
         raise ReplayError(f"{folder} was generated with seed {extent.seed}, not {seed}: use another folder")
     return Extent(seed, extent.start, max(extent.horizon, today + AHEAD))

@@ -52,9 +52,7 @@ class Level:
 def observations(spec: SeriesSpec, extent: Extent, level: Level) -> Iterator[Observation]:
     """The observations of one series, each drawn from the seed and its own date."""
     # A few sessions past the horizon, so that the last observations have the same later releases as always.
-    days = [
-        session.date for session in sessions(spec.calendar, extent.start, extent.horizon + timedelta(days=40))
-    ]
+    days = [session.date for session in sessions(spec.calendar, extent.start, extent.horizon + timedelta(days=40))]
     instants = [datetime.combine(day, time.min, UTC) for day in days]
     releases = release_at(spec, instants)
     drift = 0.0

@@ -20,9 +20,7 @@ def serve(folder: Path | None = None, port: int | None = None) -> None:
             f"{folder} does not exist: `feature-store replay generate` makes the default folder, "
             "FEATURE_STORE_REPLAY_DIR names another"
         )
-    uvicorn.Server(
-        config(create_app(folder, DatabaseClock(settings.postgres_dsn)), port or settings.port_replay)
-    ).run()
+    uvicorn.Server(config(create_app(folder, DatabaseClock(settings.postgres_dsn)), port or settings.port_replay)).run()
 
 
 def config(app: Starlette, port: int) -> uvicorn.Config:

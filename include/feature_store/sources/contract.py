@@ -17,7 +17,6 @@ from typing import Any
 
 from feature_store.errors import Malformed
 
-
 logger = logging.getLogger(__name__)
 
 
@@ -78,7 +77,8 @@ def check_fields(payload: Payload, row: Mapping[str, Any], known: frozenset[str]
     unknown = row.keys() - known
     if missing:
         raise Malformed(
-            f"{payload.url}: a row lacks {sorted(missing)}; it has {sorted(row)}. Was a field renamed?", payload
+            f"{payload.url}: a row lacks {sorted(missing)}; it has {sorted(row)}. Was a field renamed?",
+            payload,
         )
     if unknown:
         logger.warning("%s: a row has unknown fields %s: read on without them", payload.url, sorted(unknown))

@@ -35,28 +35,30 @@ _OBSERVATION = frozenset({"realtime_start", "realtime_end", "date", "value"})
 
 
 def fetch(http: Http, series: SeriesSpec, window: Window) -> Iterator[Payload]:
-    """Ask for the stated units, the vintage dates, then the values of the vintages in the window.
+    """Ask for the vintage dates, the stated units, then the values of the vintages in the window.
 
     Of a few series (S&P's, for licence reasons) FRED keeps no vintages and refuses every real-time range: of those it
     is asked for the values of today.
     """
     last_day = settled_day(series, window.until).isoformat()
+    vintages: list[str] = []
     try:
-        described = http.get("series", _of(series, BEGINNING, last_day))
+        for page in _pages(http, "series/vintagedates", _of(series, BEGINNING, last_day)):
+            yield page
+            vintages += _member(page, "vintage_dates")
     except Refused as error:
         if NO_VINTAGES not in str(error):
             raise
         yield from _today(http, series)
         return
+    ranges = list(_ranges(vintages, window))
+    if not ranges:
+        return
+    described = http.get("series", _of(series, BEGINNING, last_day))
     yield described
-    vintages: list[str] = []
-    for page in _pages(http, "series/vintagedates", _of(series, BEGINNING, last_day)):
-        yield page
-        vintages += _member(page, "vintage_dates")
-    if vintages:
-        context = {"first_vintage": vintages[0], "units": _units(described)}
-        for start, end in _ranges(vintages, window):
-            yield from _pages(http, "series/observations", _of(series, start, end), context)
+    context = {"first_vintage": vintages[0], "units": _units(described)}
+    for start, end in ranges:
+        yield from _pages(http, "series/observations", _of(series, start, end), context)
 
 
 def parse(payload: Payload) -> Iterator[Row]:
@@ -156,4 +158,3 @@ def _unit_on(units: list[list[str]], vintage: str) -> str:
     """The unit stated on a vintage date; before the first statement, the first one holds."""
     held = [unit for start, unit in units if start <= vintage]
     return held[-1] if held else units[0][1]
-

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from itertools import count
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -41,20 +42,17 @@ class Http:
     ) -> None:
         self._client.close()
 
-    def get(
-        self, endpoint: str, params: Mapping[str, str], context: Mapping[str, Any] | None = None
-    ) -> Payload:
+    def get(self, endpoint: str, params: Mapping[str, str], context: Mapping[str, Any] | None = None) -> Payload:
         """Ask once the budget allows, again while it may help; the answer with status 200.
 
         Raises Refused for what asking again cannot mend, Retriable when the last attempt failed too. Either carries
         the answer, if one came, as `payload`.
         """
-        tries = 0
+        tries = count(1)
         for attempt in stamina.retry_context(
-            on=lambda error: _wait_for(error, tries), attempts=ATTEMPTS, timeout=None, wait_max=60
+            on=lambda error: _wait_for(error, next(tries)), attempts=ATTEMPTS, timeout=None, wait_max=60
         ):
             with attempt:
-                tries = attempt.num
                 self._limiter.try_acquire(endpoint)
                 return self._once(endpoint, params, context or {})
         raise AssertionError("unreachable: the last attempt raises")

@@ -129,9 +129,7 @@ class Airflow:
                 "simple_auth_manager_users": f"{USER}:admin",
                 "simple_auth_manager_passwords_file": str(self._passwords),
             },
-            "database": {
-                "sql_alchemy_conn": self.metadata_dsn.replace("postgresql:", "postgresql+psycopg2:", 1)
-            },
+            "database": {"sql_alchemy_conn": self.metadata_dsn.replace("postgresql:", "postgresql+psycopg2:", 1)},
             "api": {
                 "host": "127.0.0.1",
                 "port": str(self.port),
@@ -145,7 +143,13 @@ class Airflow:
                 "logging_level": "INFO",
                 "colored_console_log": "False",
             },
-            "scheduler": {"scheduler_idle_sleep_time": "0.1", "enable_health_check": "False"},
+            "scheduler": {
+                "scheduler_idle_sleep_time": "0.1",
+                "enable_health_check": "False",
+                # A killed task holds its place in a pool until its heartbeat counts as lost.
+                "task_instance_heartbeat_timeout": "60",
+                "orphaned_tasks_check_interval": "30",
+            },
             "dag_processor": {
                 "dag_bundle_storage_path": str(self.folder / "bundles"),
                 "refresh_interval": "15",

@@ -110,9 +110,7 @@ class AirflowClient:
 
     def triggered_by(self, run: Run) -> tuple[list[Run], bool]:
         """The runs that a run's asset events started, and whether some event still waits to be taken up."""
-        events = self._get("/assets/events", source_dag_id=run.dag_id, source_run_id=run.run_id)[
-            "asset_events"
-        ]
+        events = self._get("/assets/events", source_dag_id=run.dag_id, source_run_id=run.run_id)["asset_events"]
         started = {}
         waiting = False
         for event in events:

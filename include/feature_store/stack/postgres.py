@@ -64,9 +64,7 @@ _HBA = """\
 host all all 127.0.0.1/32 scram-sha-256
 """
 
-_DROP_ROOT = (
-    "import os, sys; os.setgroups([]); os.setgid({id}); os.setuid({id}); os.execv(sys.argv[1], sys.argv[1:])"
-)
+_DROP_ROOT = "import os, sys; os.setgroups([]); os.setgid({id}); os.setuid({id}); os.execv(sys.argv[1], sys.argv[1:])"
 
 
 def binaries() -> Path:
@@ -185,9 +183,7 @@ class Postgres:
 
     def _configure(self) -> None:
         settings = {**_FIXED, **self.tuning, "port": str(self.port)}
-        lines = [
-            "# Written at every start: put your own settings into postgresql.auto.conf with ALTER SYSTEM."
-        ]
+        lines = ["# Written at every start: put your own settings into postgresql.auto.conf with ALTER SYSTEM."]
         lines += [f"{name} = '{value}'" for name, value in settings.items()]
         ours = self.data / "feature_store.conf"
         ours.write_text("\n".join(lines) + "\n")

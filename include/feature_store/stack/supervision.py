@@ -22,10 +22,8 @@ from feature_store.errors import StackError
 from feature_store.stack.processes import MARKER, stack_processes, stop_processes
 from feature_store.stack.secrets import write_private
 
-_SOCKET_LIMIT = (
-    90  # a unix socket's path must stay below 104 bytes, and supervisord appends to it for a moment
-)
-_GONE = {"EXITED", "FATAL", "STOPPED", "UNKNOWN"}
+_SOCKET_LIMIT = 90  # a unix socket's path must stay below 104 bytes, and supervisord appends to it for a moment
+_GONE = {"FATAL", "STOPPED", "UNKNOWN"}  # not EXITED: what ended after its first seconds is started again
 
 
 @dataclass(frozen=True)
@@ -52,9 +50,7 @@ def run_folder(home: Path) -> Path:
         folder = Path(tempfile.gettempdir()) / f"feature-store-{os.getuid()}-{digest}"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if folder.stat().st_uid != os.getuid():
-        raise StackError(
-            f"{folder} belongs to another user: remove it, or set FEATURE_STORE_HOME to a shorter path"
-        )
+        raise StackError(f"{folder} belongs to another user: remove it, or set FEATURE_STORE_HOME to a shorter path")
     folder.chmod(0o700)
     return folder
 
@@ -100,6 +96,7 @@ class Supervisor:
             self._launch()
         else:
             self._reload()
+            self._stop_orphans()
 
     def state(self, name: str) -> str:
         """supervisord's word for how a service is: RUNNING, STARTING, BACKOFF, EXITED, FATAL, STOPPED, ..."""
@@ -126,9 +123,7 @@ class Supervisor:
         except Fault as fault:
             if fault.faultCode == Faults.ALREADY_STARTED:
                 return False
-            raise StackError(
-                f"{name} cannot be started: {fault.faultString}. Its log is {self.log(name)}"
-            ) from None
+            raise StackError(f"{name} cannot be started: {fault.faultString}. Its log is {self.log(name)}") from None
         return True
 
     def stop(self, name: str) -> None:
@@ -142,9 +137,7 @@ class Supervisor:
         while not is_ready():
             state = self.state(name)
             if state in _GONE:
-                raise StackError(
-                    f"{name} ended ({state.lower()}) instead of answering:\n{tail(self.log(name))}"
-                )
+                raise StackError(f"{name} ended ({state.lower()}) instead of answering:\n{tail(self.log(name))}")
             if time.monotonic() > deadline:
                 raise StackError(f"{name} did not answer within {seconds:.0f} s:\n{tail(self.log(name))}")
             time.sleep(0.1)
@@ -174,9 +167,7 @@ class Supervisor:
         while code == 0 and self.pid is None and time.monotonic() < deadline:
             time.sleep(0.05)
         if self.pid is None:
-            raise StackError(
-                f"supervisord did not start:\n{tail(output)}\n{tail(self.logs / 'supervisord.log')}"
-            )
+            raise StackError(f"supervisord did not start:\n{tail(output)}\n{tail(self.logs / 'supervisord.log')}")
 
     def _reload(self) -> None:
         added, changed, removed = self._rpc().reloadConfig()[0]
@@ -198,6 +189,14 @@ class Supervisor:
                 time.sleep(0.1)
             else:
                 return
+
+    def _stop_orphans(self) -> None:
+        """Stop what a killed service left behind: nobody hands work to a killed scheduler's workers."""
+        pid = self.pid
+        if pid is not None:
+            supervisor = psutil.Process(pid)
+            kept = {pid, os.getpid(), *(child.pid for child in supervisor.children(recursive=True))}
+            stop_processes(process for process in stack_processes(self.home) if process.pid not in kept)
 
     def _clear_leftovers(self) -> None:
         """Stop what a killed supervisord left running: the clients first, the database last."""
@@ -277,9 +276,7 @@ def _is_database(process: psutil.Process) -> bool:
 def _escape(value: str) -> str:
     """A value as supervisord's configuration holds it: it expands `%(...)s` and quotes no comment."""
     if any(mark in value for mark in (" ;", " #", "\n")):
-        raise StackError(
-            "supervisord cannot be given a path or setting with ' ;', ' #' or a line break in it"
-        )
+        raise StackError("supervisord cannot be given a path or setting with ' ;', ' #' or a line break in it")
     return value.replace("%", "%%")
 
 

@@ -31,9 +31,7 @@ MAIN_JOB = "ingest_fred"
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
 DISK_NEEDED = 2 * 1024**3
 
-_REPLAY_FRESH = timedelta(
-    days=20
-)  # the generated series reach further than this beyond the day they were made
+_REPLAY_FRESH = timedelta(days=20)  # the generated series reach further than this beyond the day they were made
 
 _FOLLOWERS = ("transform_features",)
 _PARSE_SECONDS = 120
@@ -46,9 +44,7 @@ def up_steps(stack: Stack) -> list[Step]:
     start = _Start(stack)
     steps = [
         Step("preflight", "Look at machine and ports", start.preflight, advice="follow the message above"),
-        Step(
-            "supervisor", "Start the supervisor", start.supervisor, ("preflight",), logs / "supervisord.log"
-        ),
+        Step("supervisor", "Start the supervisor", start.supervisor, ("preflight",), logs / "supervisord.log"),
         Step("postgres", "Start PostgreSQL", start.postgres, ("supervisor",), logs / "postgres.log"),
         Step("s3", "Start the S3 server", start.s3, ("supervisor",), logs / "s3.log"),
         Step("migrate", "Migrate the database", start.migrate, ("postgres",)),
@@ -61,12 +57,8 @@ def up_steps(stack: Stack) -> list[Step]:
             logs / "airflow-migrate.log",
         ),
         Step("dbt", "Parse the dbt project", start.dbt, ("preflight",), logs / "dbt-parse.log"),
-        Step(
-            "airflow", "Start Airflow", start.airflow, ("airflow-db", "dbt"), logs / "airflow-api-server.log"
-        ),
-        Step(
-            "dags", "Parse the DAGs", start.dags, ("airflow", "catalog"), logs / "airflow-dag-processor.log"
-        ),
+        Step("airflow", "Start Airflow", start.airflow, ("airflow-db", "dbt"), logs / "airflow-api-server.log"),
+        Step("dags", "Parse the DAGs", start.dags, ("airflow", "catalog"), logs / "airflow-dag-processor.log"),
     ]
     before_ingest: tuple[str, ...] = ("dags", "s3")
     if stack.serves_replay:
@@ -301,9 +293,7 @@ def check_ports(stack: Stack) -> None:
     for name, (setting, _) in PORTS.items():
         port = getattr(stack.settings, name)
         if port in chosen:
-            raise StackError(
-                f"{chosen[port]} and {setting} are both {port}: give each service a port of its own"
-            )
+            raise StackError(f"{chosen[port]} and {setting} are both {port}: give each service a port of its own")
         chosen[port] = setting
     ours = {process.pid for process in stack_processes(stack.home)}
     for name, (setting, service) in PORTS.items():

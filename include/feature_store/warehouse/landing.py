@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from importlib.resources import files
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import psycopg
 import zstandard
@@ -20,7 +20,7 @@ from feature_store.errors import Malformed, SourceError
 from feature_store.sources.contract import Payload, Row
 from feature_store.warehouse.availability import Availability, availability
 
-LOAD = cast(LiteralString, files(__package__).joinpath("landing.sql").read_text())
+LOAD = files(__package__).joinpath("landing.sql").read_text()
 
 MANY_ROWS = 200
 
@@ -58,9 +58,7 @@ class Counts:
         )
 
 
-def land(
-    conn: psycopg.Connection, place: Place, payload: Payload, fetched_at: datetime, run_id: str
-) -> int:
+def land(conn: psycopg.Connection, place: Place, payload: Payload, fetched_at: datetime, run_id: str) -> int:
     """Commit an answer's bytes and its fetch; returns the fetch's id."""
     digest = sha256(payload.content).hexdigest()
     with conn.transaction():
@@ -102,9 +100,7 @@ def record_failure(
             )
 
 
-def load(
-    conn: psycopg.Connection, place: Place, series: SeriesSpec, fetch_id: int, rows: Iterable[Row]
-) -> Counts:
+def load(conn: psycopg.Connection, place: Place, series: SeriesSpec, fetch_id: int, rows: Iterable[Row]) -> Counts:
     """Commit the rows of a landed answer, all or none.
 
     Rows that cannot be read (Malformed), or that state a unit the catalog does not scale, reject the whole answer:
@@ -149,17 +145,17 @@ def _insert(
     with conn.cursor().copy(sql.SQL("copy incoming from stdin")) as copy:
         for row, at in zip(rows, known, strict=True):
             copy.write_row((
-                row.series, row.ts, *([row.vintage] * place.has_vintages), *row.values.values(), *([row.unit] * has_unit),
+                row.series, row.ts, *([row.vintage] * place.has_vintages),
+                *row.values.values(), *([row.unit] * has_unit),
                 at.released_at, at.settled_until, at.stated_at, at.stated_basis,
             ))  # fmt: skip
     statement = sql.SQL(LOAD).format(
         table=place.table,
         keys=_list(keys),
         values=_list(values),
-        order=_list(keys[2:] + ["fetch_id"]),
+        order=_list([*keys[2:], "fetch_id"]),
         differs=sql.SQL(" or ").join(
-            sql.SQL("{0} is distinct from lag({0}) over neighbours").format(sql.Identifier(name))
-            for name in values
+            sql.SQL("{0} is distinct from lag({0}) over neighbours").format(sql.Identifier(name)) for name in values
         ),
     )
     loaded = conn.execute(statement, {"fetch_id": fetch_id}).rowcount
@@ -189,9 +185,7 @@ def _check_keys(rows: Sequence[Row]) -> None:
             )
 
 
-def _reject(
-    conn: psycopg.Connection, place: Place, series: SeriesSpec, fetch_id: int, error: Malformed
-) -> None:
+def _reject(conn: psycopg.Connection, place: Place, series: SeriesSpec, fetch_id: int, error: Malformed) -> None:
     with conn.transaction():
         conn.execute(
             """insert into raw.rejects (source, stream, fetch_id, rule, reason, content)

@@ -31,7 +31,7 @@ def migrate(dsn: str | None = None, folder: Path = MIGRATIONS) -> list[str]:
     with connect(dsn, autocommit=True) as conn:
         conn.execute("select pg_advisory_lock(hashtext('ops.migrations'))")
         conn.execute(_BOOKKEEPING)
-        applied = dict(conn.execute("select name, sha256 from ops.migrations").fetchall())
+        applied: dict[str, str] = dict(conn.execute("select name, sha256 from ops.migrations").fetchall())
         return [path.name for path in sorted(folder.glob("*.sql")) if _apply(conn, path, applied.get(path.name))]
 
 

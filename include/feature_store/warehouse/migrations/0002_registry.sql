@@ -32,7 +32,7 @@ create table if not exists registry.features_catalog (
   frequency text not null check (frequency in ('tick', '1m', '5m', '1h', '1d')),
   grain text not null check (grain in ('daily', 'intraday')),
   ttl_ms bigint not null check (ttl_ms > 0),
-  tags text [] not null,
+  tags text[] not null,
   source_id text not null,
   source_class text not null check (source_class in ('onchain', 'cex', 'macro', 'derived')),
   calendar text not null,

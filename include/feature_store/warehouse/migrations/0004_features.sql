@@ -131,7 +131,11 @@ comment on column ops.dirty_days.day is 'UTC day of ts.';
 comment on column ops.dirty_days.marked_xid is 'Transaction that last changed the day.';
 
 create or replace view features.current_definitions as
-select id as feature_id, version from registry.features_catalog where is_current;
+select
+  id as feature_id,
+  version
+from registry.features_catalog
+where is_current;
 comment on view features.current_definitions is 'The definition version each feature has in the catalog today.';
 comment on column features.current_definitions.feature_id is 'Name of the feature.';
 comment on column features.current_definitions.version is 'Version of its definition.';
@@ -185,23 +189,48 @@ comment on function features.closed_time(text, timestamptz, timestamptz) is
 
 create or replace view features.latest as
 with timed as (
-  select l.*, c.spec ->> 'unit' as unit, c.spec ->> 'calendar' as calendar,
-         make_interval(secs => (c.spec ->> 'ttl_ms')::numeric / 1000) as ttl,
-         case when c.spec ->> 'label' <> 'start' then l.ts
-              when c.spec ->> 'period' = 'session' then (
-                -- A value on a day without a session (VIX on holidays) counts as closed with the session before.
-                select s.close_at from registry.calendar_sessions as s
-                where s.calendar = c.spec ->> 'calendar' and s.date <= (l.ts at time zone 'UTC')::date
-                order by s.date desc limit 1)
-              else l.ts + (c.spec ->> 'period')::interval end as valid_at
+  select
+    l.*,
+    c.spec ->> 'unit' as unit,
+    c.spec ->> 'calendar' as calendar,
+    make_interval(secs => (c.spec ->> 'ttl_ms')::numeric / 1000) as ttl,
+    case when c.spec ->> 'label' <> 'start' then l.ts
+      when c.spec ->> 'period' = 'session'
+        then (
+          -- A value on a day without a session (VIX on holidays) counts as closed with the session before.
+          select s.close_at from registry.calendar_sessions as s
+          where s.calendar = c.spec ->> 'calendar' and s.date <= (l.ts at time zone 'UTC')::date
+          order by s.date desc limit 1
+        )
+      else l.ts + (c.spec ->> 'period')::interval
+    end as valid_at
   from features.latest_values as l
-  left join registry.features_catalog as c on c.id = l.feature_id and c.is_current
+  left join registry.features_catalog as c on l.feature_id = c.id and c.is_current
 ),
+
 aged as (
-  select *, ops.now() - valid_at - features.closed_time(calendar, valid_at, ops.now()) as age from timed
+  select
+    *,
+    ops.now() - valid_at - features.closed_time(calendar, valid_at, ops.now()) as age
+  from timed
 )
-select feature_id, ts, value, unit, valid_at, age, age > ttl as is_stale, confidence, is_provisional, available_at,
-       available_basis, ingested_at, meta, evidence, version
+
+select
+  feature_id,
+  ts,
+  value,
+  unit,
+  valid_at,
+  age,
+  age > ttl as is_stale,
+  confidence,
+  is_provisional,
+  available_at,
+  available_basis,
+  ingested_at,
+  meta,
+  evidence,
+  version
 from aged;
 comment on view features.latest is 'The newest point of each feature with its unit, its age now and whether it is stale.';
 comment on column features.latest.feature_id is 'Name of the feature.';
@@ -221,8 +250,12 @@ comment on column features.latest.evidence is 'Where it came from.';
 comment on column features.latest.version is 'Version of the feature''s definition.';
 
 create or replace view registry.current_sources as
-select id as source_id, spec ->> 'slug' as slug, (spec ->> 'reliability')::double precision as reliability
-from registry.data_sources where is_current;
+select
+  id as source_id,
+  spec ->> 'slug' as slug,
+  (spec ->> 'reliability')::double precision as reliability
+from registry.data_sources
+where is_current;
 comment on view registry.current_sources is 'The sources as the catalog has them today.';
 comment on column registry.current_sources.source_id is 'Id of the source.';
 comment on column registry.current_sources.slug is 'Name of its tables, modules and DAGs.';

@@ -1,7 +1,9 @@
 -- The one writer: features.append_versions is the only code that writes feature tables.
 
 -- CREATE ... LIKE and ATTACH lock the parent far more weakly than PARTITION OF, so readers do not stall.
-create or replace function features.attach_partition(parent text, suffix text, lower_end timestamptz, upper_end timestamptz)
+create or replace function features.attach_partition(
+  parent text, suffix text, lower_end timestamptz, upper_end timestamptz
+)
 returns boolean
 language plpgsql
 as $$

@@ -35,7 +35,7 @@ def open_psql() -> NoReturn:
 
 
 def _copy_csv(conn: psycopg.Connection, statement: str, out: TextIO) -> None:
-    query = sql.SQL("copy ({}) to stdout with (format csv, header)").format(sql.SQL(statement.rstrip("; \n")))  # type: ignore[arg-type]
+    query = sql.SQL("copy ({}) to stdout with (format csv, header)").format(sql.SQL(statement.rstrip("; \n")))
     with conn.cursor().copy(query) as copy:
         for block in copy:
             out.write(bytes(block).decode())

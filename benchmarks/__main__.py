@@ -1,0 +1,6 @@
+"""`make bench`: every benchmark in turn, one line each."""
+
+from benchmarks import append
+
+if __name__ == "__main__":
+    append.main()
