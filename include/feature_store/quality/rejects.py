@@ -35,26 +35,33 @@ create temp table blocked (
 ) on commit drop
 """
 
-_INSERT = """
-insert into raw.rejects (source, stream, fetch_id, feature_id, ts, rule, reason, content)
-select b.source, b.stream, f.fetch_id, b.feature_id, b.ts, b.rule, b.reason, to_jsonb(c)
+_KEPT = """
+create temp table kept on commit drop as
+select b.*, f.fetch_id, to_jsonb(c) as content, md5(to_jsonb(c)::text) as fingerprint
 from blocked as b
 join features.candidates as c using (feature_id, version, ts, available_at)
 left join raw.fetches as f on f.fetch_id::text = c.evidence -> 0 ->> 'fetch'
-on conflict (feature_id, ts, rule, md5(content::text)) where feature_id is not null and resolved_at is null
-do nothing
 """
 
 # A reject holds as long as its row comes back as it was and breaks the same rule.
 _RESOLVE = """
-update raw.rejects as r set resolved_at = ops.now()
-where r.resolved_at is null and r.rule = any(%(rules)s)
-  and exists (select from features.candidates as c where c.feature_id = r.feature_id and c.ts = r.ts)
-  and not exists (
-    select from blocked as b
-    join features.candidates as c using (feature_id, version, ts, available_at)
-    where b.feature_id = r.feature_id and b.ts = r.ts and b.rule = r.rule and to_jsonb(c) = r.content
-  )
+with judged as materialized (select distinct feature_id, ts from features.candidates),
+outdated as materialized (
+  select r.reject_id
+  from raw.rejects as r
+  join judged using (feature_id, ts)
+  left join kept as k
+    on k.feature_id = r.feature_id and k.ts = r.ts and k.rule = r.rule and k.fingerprint = md5(r.content::text)
+  where r.resolved_at is null and r.rule = any(%(rules)s) and k.rule is null
+)
+update raw.rejects as r set resolved_at = ops.now() from outdated where outdated.reject_id = r.reject_id
+"""
+
+_INSERT = """
+insert into raw.rejects (source, stream, fetch_id, feature_id, ts, rule, reason, content)
+select source, stream, fetch_id, feature_id, ts, rule, reason, content from kept
+on conflict (feature_id, ts, rule, md5(content::text)) where feature_id is not null and resolved_at is null
+do nothing
 """
 
 _REMOVE = """
@@ -95,11 +102,15 @@ def reject(conn: psycopg.Connection, catalog: Catalog, failing: Sequence[Failing
                 row.feature_id, row.version, row.ts, row.available_at, row.rule, _reason(row),
                 *_origin(catalog, row.feature_id),
             ))  # fmt: skip
+    # Without statistics the planner takes these tables for tiny.
     conn.execute("analyze blocked")
-    inserted = conn.execute(_INSERT).rowcount
+    conn.execute("analyze features.candidates")
+    conn.execute(_KEPT)
+    conn.execute("analyze kept")
     resolved = conn.execute(_RESOLVE, {"rules": _row_rules(catalog)}).rowcount
+    inserted = conn.execute(_INSERT).rowcount
     blocked = conn.execute(_REMOVE).rowcount
-    conn.execute("drop table blocked")
+    conn.execute("drop table blocked, kept")
     return Kept(blocked, inserted, resolved)
 
 

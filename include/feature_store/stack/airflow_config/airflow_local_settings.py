@@ -17,6 +17,10 @@ HEAVY = (
     "dbt.cli.main",
     "dbt.adapters.postgres",
     "cosmos",
+    "exchange_calendars",
+    "pandas_market_calendars",
+    "feature_store.quality.judge",
+    "feature_store.warehouse.ingest",
     "great_expectations",
 )
 
