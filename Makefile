@@ -21,7 +21,11 @@ clean: ## Stop the stack and remove its state, data included
 	@if [ -x $(BIN)/feature-store ]; then $(BIN)/feature-store stack clean; else echo "Nothing to remove."; fi
 
 test: $(STAMP) ## Run the tests
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -m "not slow"
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage json --quiet -o .coverage.json
+	@$(BIN)/python .ci/coverage.py .coverage.json
 
 test-all: $(STAMP) ## Run the tests, the slow ones too
 	@$(BIN)/pytest
@@ -30,6 +34,9 @@ check: $(STAMP) ## Run every linter and type checker
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
+	@$(BIN)/sqlfluff lint --disable-progress-bar --processes 2 dbt_project/models include/feature_store/warehouse/migrations
+	@$(BIN)/feature-store catalog validate
 
 bench: $(STAMP) ## Run the benchmarks
 	@$(BIN)/python -m benchmarks

@@ -7,8 +7,8 @@ from time import perf_counter
 
 import psycopg
 
-from feature_store.stack.postgres import Postgres
 from feature_store.stack.ports import free_port
+from feature_store.stack.postgres import Postgres
 from feature_store.warehouse.migrate import migrate
 
 # 20 features of one-minute data over 35 days: 1,008,000 points in 35 day partitions.

@@ -97,7 +97,6 @@ def live_tail(source: Source) -> DAG:
 
     @dag(
         dag_id=f"ingest_{source.slug}",
-        dag_display_name=f"Ingest {source.name}",
         schedule=MultipleCronTriggerTimetable(*source.schedule, timezone="UTC"),
         catchup=False,
         max_active_runs=1,
@@ -122,7 +121,6 @@ def backfill(source: Source) -> DAG:
 
     @dag(
         dag_id=f"backfill_{source.slug}",
-        dag_display_name=f"Backfill {source.name}",
         schedule=CronDataIntervalTimetable("0 0 1 * *", timezone="UTC"),
         catchup=False,
         max_active_runs=2,

@@ -17,7 +17,6 @@ def partitions_ahead() -> int:
 
 
 @dag(
-    dag_display_name="Maintain storage",
     schedule="5 0 * * *",
     catchup=False,
     max_active_runs=1,

@@ -5,16 +5,19 @@ from datetime import timedelta
 from airflow.sdk import dag, get_current_context, task
 
 from feature_store.catalog import load_catalog
+from feature_store.quality.rules import RAW_TABLES
 
 
-@task
-def raw_tables() -> None:
-    """Great Expectations on the raw tables."""
+@task(map_index_template="{{ table }}")
+def judge_raw_table(table: str) -> None:
+    """Great Expectations on one raw table."""
     from feature_store.quality.judge import judge_raw
     from feature_store.warehouse.connection import connect
 
+    context = get_current_context()
+    context["table"] = table
     with connect() as conn:
-        judge_raw(conn, load_catalog(), run_id=get_current_context()["run_id"])
+        judge_raw(conn, load_catalog(), context["run_id"], table)
 
 
 @task
@@ -24,7 +27,7 @@ def freshness() -> None:
     from feature_store.warehouse.connection import connect
 
     with connect() as conn:
-        check_freshness(conn, load_catalog())
+        check_freshness(conn, load_catalog(), get_current_context()["run_id"])
 
 
 @task(trigger_rule="all_done")
@@ -36,7 +39,6 @@ def data_docs() -> str:
 
 
 @dag(
-    dag_display_name="Quality checks",
     schedule="17 * * * *",
     catchup=False,
     max_active_runs=1,
@@ -53,7 +55,8 @@ Results: `quality.results` and the Data Docs.""",
 )
 def quality_checks() -> None:
     """Checks, then their pages."""
-    [raw_tables(), freshness()] >> data_docs()
+    tables = [table.name for table in RAW_TABLES]
+    [judge_raw_table.expand(table=tables), freshness()] >> data_docs()
 
 
 quality_checks()

@@ -77,7 +77,6 @@ def close_window() -> None:
 
 
 @dag(
-    dag_display_name="Transform features",
     schedule=reduce(or_, RAW),
     catchup=False,
     max_active_runs=1,

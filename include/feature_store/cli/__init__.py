@@ -9,11 +9,12 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from feature_store.cli import catalog, replay, stack
+from feature_store.cli import catalog, quality, replay, stack
 from feature_store.errors import FeatureStoreError
 
 app = typer.Typer(no_args_is_help=True, help="A feature store for financial data that never lies about time.")
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(quality.app, name="quality")
 app.add_typer(replay.app, name="replay")
 app.add_typer(stack.app, name="stack")
 console = Console()

@@ -1,5 +1,6 @@
 """A small client of Airflow's REST API: what `make up` and tests ask of a running Airflow."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 
 from feature_store.errors import StackError
+from feature_store.stack.supervision import tail
 
 _COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 _ENDED = {"success", "failed"}
@@ -35,6 +37,16 @@ class TaskFailure:
     dag_id: str
     task_id: str
     log: Path
+
+    def reason(self) -> str:
+        """What the task raised, from its log of one JSON object a line; CatalogError: ... for example."""
+        raised = [
+            f"{error['exc_type']}: {error['exc_value']}"
+            for line in self.log.read_text(errors="replace").splitlines()
+            if '"error_detail"' in line
+            for error in json.loads(line)["error_detail"]
+        ]
+        return raised[-1] if raised else tail(self.log)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from feature_store import clock
 from feature_store.catalog import load_catalog
 from feature_store.catalog.sync import sync
 from feature_store.errors import StackError
+from feature_store.quality.vendored import ensure_assets
 from feature_store.replay.generate import generate
 from feature_store.stack.airflow import PROGRAMS
 from feature_store.stack.airflow_client import Run
@@ -24,7 +25,7 @@ from feature_store.stack.processes import listener, stack_processes
 from feature_store.stack.services import METADATA, PORTS, Stack
 from feature_store.stack.steps import Note, Step
 from feature_store.stack.supervision import inherited, tail
-from feature_store.warehouse.dbt import PROJECT, dbt_environment, target_folder
+from feature_store.warehouse.dbt import PROJECT, dbt_environment, docs_page, target_folder
 from feature_store.warehouse.migrate import migrate
 
 MAIN_JOB = "ingest_fred"
@@ -56,6 +57,7 @@ def up_steps(stack: Stack) -> list[Step]:
             ("postgres",),
             logs / "airflow-migrate.log",
         ),
+        Step("assets", "Fetch the styles of Data Docs", start.assets, ("preflight",)),
         Step("dbt", "Parse the dbt project", start.dbt, ("preflight",), logs / "dbt-parse.log"),
         Step("airflow", "Start Airflow", start.airflow, ("airflow-db", "dbt"), logs / "airflow-api-server.log"),
         Step("dags", "Parse the DAGs", start.dags, ("airflow", "catalog"), logs / "airflow-dag-processor.log"),
@@ -72,6 +74,7 @@ def up_steps(stack: Stack) -> list[Step]:
         *steps,
         Step("ingest", f"Run {MAIN_JOB}", start.ingest, before_ingest, task_logs),
         Step("transform", "Run what follows from it", start.follow, ("ingest",), task_logs),
+        Step("docs", "Write dbt's docs", start.docs, ("transform",), logs / "dbt-docs.log"),
     ]
 
 
@@ -187,15 +190,18 @@ class _Start:
         newest = max(path.stat().st_mtime for path in PROJECT.rglob("*") if path.is_file())
         if manifest.exists() and manifest.stat().st_mtime > newest:
             return "there already"
-        log = stack.logs / "dbt-parse.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        command = [str(Path(sys.executable).parent / "dbt"), "parse"]
-        environment = {**inherited(), **dbt_environment(stack.settings)}
-        with log.open("wb") as sink:
-            code = subprocess.run(command, env=environment, stdout=sink, stderr=sink, check=False).returncode
-        if code != 0:
-            raise StackError(f"`dbt parse` failed with exit code {code}:\n{tail(log)}")
+        self._dbt("parse")
         return "project parsed"
+
+    def assets(self, note: Note) -> str:
+        """Have the styles and scripts of Data Docs here, so that they read offline."""
+        folder = ensure_assets(self._stack.home)
+        return str(folder) if folder else "not there: Data Docs will be plain; the log says why"
+
+    def docs(self, note: Note) -> str:
+        """Write dbt's docs as one page."""
+        self._dbt("docs", "generate", "--static")
+        return str(docs_page(self._stack.settings))
 
     def dags(self, note: Note) -> str:
         """Wait until every DAG file is parsed, and let the DAGs of the main job run."""
@@ -243,6 +249,16 @@ class _Start:
         names = sorted({run.dag_id for run in followed})
         return f"{', '.join(names)} succeeded" if names else "nothing new, so nothing followed"
 
+    def _dbt(self, *arguments: str) -> None:
+        log = self._stack.logs / f"dbt-{arguments[0]}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        command = [str(Path(sys.executable).parent / "dbt"), *arguments]
+        environment = {**inherited(), **dbt_environment(self._stack.settings)}
+        with log.open("wb") as sink:
+            code = subprocess.run(command, env=environment, stdout=sink, stderr=sink, check=False).returncode
+        if code != 0:
+            raise StackError(f"`dbt {' '.join(arguments)}` failed with exit code {code}:\n{tail(log)}")
+
     def _start(self, name: str, is_ready: Callable[[], bool], seconds: float) -> str:
         started = self._stack.supervisor.start(name)
         self._stack.supervisor.wait(name, is_ready, seconds)
@@ -266,7 +282,7 @@ class _Start:
         failures = self._stack.airflow_client.failures(run, self._stack.airflow.task_logs)
         lines = [f"the run {run.run_id} of {run.dag_id} failed"]
         for failure in failures:
-            lines.append(f"task {failure.task_id}, its log: {failure.log}\n{tail(failure.log)}")
+            lines.append(f"task {failure.task_id}: {failure.reason()}\n  its log: {failure.log}")
         return "\n".join(lines)
 
     def _refuse_import_errors(self) -> None:

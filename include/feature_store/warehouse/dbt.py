@@ -30,3 +30,8 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         "FEATURE_STORE_PGPASSWORD": str(place.get("password", "")),
         "FEATURE_STORE_PGDATABASE": str(place["dbname"]),
     }
+
+
+def docs_page(settings: Settings) -> Path:
+    """The page that `dbt docs generate --static` writes: one file, readable offline."""
+    return target_folder(settings) / "static_index.html"
