@@ -10,7 +10,7 @@ from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavi
 
 from feature_store.catalog import load_catalog
 from feature_store.settings import load_settings
-from feature_store.warehouse.dbt import PROJECT, target_folder
+from feature_store.warehouse.dbt import PROJECT, dags_manifest
 
 catalog = load_catalog()
 RAW = [
@@ -25,9 +25,7 @@ def dbt_models(group_id: str, select: list[str], exclude: list[str]) -> DbtTaskG
     """The models as tasks of their own, run by one dbt process."""
     return DbtTaskGroup(
         group_id=group_id,
-        project_config=ProjectConfig(
-            manifest_path=target_folder(load_settings()) / "manifest.json", project_name="feature_store"
-        ),
+        project_config=ProjectConfig(manifest_path=dags_manifest(load_settings()), project_name="feature_store"),
         execution_config=ExecutionConfig(
             execution_mode=ExecutionMode.WATCHER,
             invocation_mode=InvocationMode.DBT_RUNNER,
@@ -43,7 +41,13 @@ def dbt_models(group_id: str, select: list[str], exclude: list[str]) -> DbtTaskG
             exclude=exclude,
             emit_datasets=False,
         ),
-        operator_args={"poke_interval": 1, "deferrable": False, "install_deps": False},
+        operator_args={
+            "poke_interval": 1,
+            "deferrable": False,
+            "install_deps": False,
+            # Unit tests speak of the code, not of the data: `make test` runs them.
+            "dbt_cmd_flags": ["--exclude-resource-type", "unit_test"],
+        },
     )
 
 

@@ -25,7 +25,7 @@ from feature_store.stack.processes import listener, stack_processes
 from feature_store.stack.services import METADATA, PORTS, Stack
 from feature_store.stack.steps import Note, Step
 from feature_store.stack.supervision import inherited, tail
-from feature_store.warehouse.dbt import PROJECT, dbt_environment, docs_page, target_folder
+from feature_store.warehouse.dbt import PROJECT, dags_manifest, dbt_environment, docs_page, target_folder
 from feature_store.warehouse.migrate import migrate
 
 MAIN_JOB = "ingest_fred"
@@ -186,11 +186,14 @@ class _Start:
     def dbt(self, note: Note) -> str:
         """Have dbt's manifest, from which the DAGs learn the models."""
         stack = self._stack
-        manifest = target_folder(stack.settings) / "manifest.json"
+        manifest = dags_manifest(stack.settings)
         newest = max(path.stat().st_mtime for path in PROJECT.rglob("*") if path.is_file())
         if manifest.exists() and manifest.stat().st_mtime > newest:
             return "there already"
         self._dbt("parse")
+        copy = manifest.with_suffix(".new")
+        shutil.copy(target_folder(stack.settings) / "manifest.json", copy)
+        copy.replace(manifest)
         return "project parsed"
 
     def assets(self, note: Note) -> str:
@@ -200,8 +203,10 @@ class _Start:
 
     def docs(self, note: Note) -> str:
         """Write dbt's docs as one page."""
-        self._dbt("docs", "generate", "--static")
-        return str(docs_page(self._stack.settings))
+        page, manifest = docs_page(self._stack.settings), dags_manifest(self._stack.settings)
+        if not page.exists() or page.stat().st_mtime < manifest.stat().st_mtime:
+            self._dbt("docs", "generate", "--static")
+        return str(page)
 
     def dags(self, note: Note) -> str:
         """Wait until every DAG file is parsed, and let the DAGs of the main job run."""

@@ -10,8 +10,13 @@ PROJECT = ROOT / "dbt_project"
 
 
 def target_folder(settings: Settings) -> Path:
-    """Where dbt writes its manifest, compiled SQL and docs."""
+    """Where dbt writes its manifest, compiled SQL and docs when it is called by hand."""
     return settings.home / "dbt" / "target"
+
+
+def dags_manifest(settings: Settings) -> Path:
+    """The copy of dbt's manifest that the DAGs are made from: never seen half written, as dbt's own is."""
+    return settings.home / "dbt" / "manifest.json"
 
 
 def dbt_environment(settings: Settings) -> dict[str, str]:

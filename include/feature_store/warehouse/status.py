@@ -24,8 +24,9 @@ select source, rule, count(*) as open, max(rejected_at) as newest
 from raw.rejects where resolved_at is null group by 1, 2 order by 1, 2
 """
 _FETCHES = """
-select source, outcome, count(*) as fetches, sum(rows_fetched) as rows_fetched, sum(rows_loaded) as rows_loaded,
-       sum(rows_duplicate) as rows_duplicate, sum(rows_rejected) as rows_rejected
+select source, outcome, count(*) as fetches, sum(rows_fetched)::bigint as rows_fetched,
+       sum(rows_loaded)::bigint as rows_loaded, sum(rows_duplicate)::bigint as rows_duplicate,
+       sum(rows_rejected)::bigint as rows_rejected
 from raw.fetches group by 1, 2 order by 1, 2
 """
 
