@@ -214,6 +214,8 @@ def test_a_session_that_a_library_corrects_is_corrected(db: Connection, catalog:
         "update registry.calendar_sessions set close_at = now() where calendar = 'nyse' and date = %s",
         ("2026-12-23",),
     )
+    assert sync(db, catalog)["calendar_sessions"] == 0, "the libraries are the same: nothing is computed again"
+    db.execute("update registry.calendar_origin set fingerprint = 'an older library'")
     assert sync(db, catalog)["calendar_sessions"] == 3
 
 

@@ -221,12 +221,13 @@ def _calendars_fingerprint() -> str:
     return digest.hexdigest()
 
 
-def _all_sessions() -> list[tuple[str, date, datetime]]:
-    return [
+@cache
+def _all_sessions() -> tuple[tuple[str, date, datetime], ...]:
+    return tuple(
         (calendar, session.date, session.close_at)
         for calendar in CALENDARS
         for session in sessions(calendar, FIRST, HORIZON)
-    ]
+    )
 
 
 def _write(conn: Connection, statement: Any, rows: list[tuple[Any, ...]]) -> int:
