@@ -62,6 +62,7 @@ create or replace function features.insert_fresh(
 returns void
 language plpgsql
 set timezone = 'UTC'
+set work_mem = '512MB' -- one hash of a million candidates instead of many on disk
 as $$
 begin
   execute format($sql$
@@ -221,7 +222,6 @@ create or replace function features.append_versions(candidates regclass)
 returns table (inserted bigint, duplicate bigint)
 language plpgsql
 set timezone = 'UTC'
-set work_mem = '512MB' -- one hash of a million candidates instead of many on disk
 as $$
 declare
   total bigint;
