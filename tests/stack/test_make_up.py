@@ -193,6 +193,21 @@ def test_the_pages_open_in_a_browser(stack: Running) -> None:
         browser.close()
 
 
+def test_a_series_that_fails_is_named_and_keeps_nothing_else_from_arriving(stack: Running) -> None:
+    replay = stack.info()["replay_url"]
+    fault = {"kind": "status", "status": 400, "series": "SP500", "count": None, "message": "No such luck."}
+    httpx.post(f"{replay}/_faults", json=fault).raise_for_status()
+    try:
+        printed = stack.call("stack", "up")
+    finally:
+        httpx.delete(f"{replay}/_faults")
+    assert "fred/observations/SP500" in printed
+    assert "No such luck." in printed
+    assert "its log: " in printed
+    assert "The other series arrived." in printed
+    assert "3 features" in printed
+
+
 def test_state_survives_down_and_up(stack: Running) -> None:
     before, password = stack.call("hash"), stack.info()["airflow_password"]
     stack.call("stack", "down")

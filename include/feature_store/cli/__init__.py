@@ -20,6 +20,14 @@ app.add_typer(stack.app, name="stack")
 console = Console()
 
 
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no instant such as 2024-06-01 or 2024-06-01T16:30:00Z") from None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
 @app.command()
 def settings() -> None:
     """Show every setting, its variable and where to read more."""
@@ -35,7 +43,8 @@ def settings() -> None:
 @app.command("hash")
 def hash_(
     as_of: Annotated[
-        datetime | None, typer.Option(help="Only what was available by then (UTC unless it names a zone).")
+        datetime | None,
+        typer.Option(parser=_instant, help="Only what was available by then: ISO 8601, UTC unless it names a zone."),
     ] = None,
 ) -> None:
     """Print one hash over all points as known today, or as of an instant: equal content, equal hash."""
@@ -43,7 +52,7 @@ def hash_(
     from feature_store.warehouse.state import content_hash
 
     with connect() as conn:
-        typer.echo(content_hash(conn, _aware(as_of)))
+        typer.echo(content_hash(conn, as_of))
 
 
 @app.command()
@@ -87,10 +96,6 @@ def main() -> None:
     except FeatureStoreError as error:
         Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False)
         raise SystemExit(1) from None
-
-
-def _aware(instant: datetime | None) -> datetime | None:
-    return instant.replace(tzinfo=UTC) if instant is not None and instant.tzinfo is None else instant
 
 
 def _print_table(title: str, rows: list[dict[str, object]]) -> None:

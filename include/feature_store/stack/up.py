@@ -29,6 +29,7 @@ from feature_store.warehouse.dbt import PROJECT, dags_manifest, dbt_environment,
 from feature_store.warehouse.migrate import migrate
 
 MAIN_JOB = "ingest_fred"
+FETCH_TASK = "fetch_and_load"
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
 DISK_NEEDED = 2 * 1024**3
 
@@ -227,10 +228,14 @@ class _Start:
         return f"{len(client.dags())} DAGs in {len(files)} files"
 
     def ingest(self, note: Note) -> str:
-        """Run the main job through Airflow."""
-        run = self._stack.airflow_client.trigger(MAIN_JOB)
-        self._main_run = self._wait(run, note, 600)
-        return f"run {run.run_id} succeeded"
+        """Run the main job through Airflow. A series that failed does not keep the others from arriving."""
+        run = self._wait(self._stack.airflow_client.trigger(MAIN_JOB), note, 600)
+        self._main_run = run
+        if run.state == "success":
+            return f"run {run.run_id} succeeded"
+        if "success" not in self._stack.airflow_client.states(run, FETCH_TASK):
+            raise StackError(self._failure(run))
+        return f"{self._failure(run)}\nThe other series arrived."
 
     def follow(self, note: Note) -> str:
         """Wait for the runs that the main job's data set off, and for those that follow from them."""
@@ -248,6 +253,8 @@ class _Start:
             for run in runs:
                 if run.run_id not in {known.run_id for known in followed}:
                     followed.append(self._wait(run, note, 600))
+                    if followed[-1].state == "failed":
+                        raise StackError(self._failure(run))
                     frontier.append(run)
         # Only now: their first runs would compete with the main job.
         self._unpause(set(client.dags()))
@@ -279,8 +286,6 @@ class _Start:
                     f"{run.dag_id} is still {run.state} after {seconds:.0f} s; see {self._stack.airflow.url}"
                 )
             time.sleep(0.3)
-        if run.state == "failed":
-            raise StackError(self._failure(run))
         return run
 
     def _failure(self, run: Run) -> str:

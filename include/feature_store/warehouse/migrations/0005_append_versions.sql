@@ -59,11 +59,13 @@ comment on function features.ensure_partitions(text, timestamptz, timestamptz) i
 create or replace function features.insert_fresh(
   candidates regclass, of_grain text, first_ts timestamptz, last_ts timestamptz
 )
-returns void
+returns bigint
 language plpgsql
 set timezone = 'UTC'
 set work_mem = '512MB' -- one hash of a million candidates instead of many on disk
 as $$
+declare
+  fresh bigint;
 begin
   execute format($sql$
     insert into fresh_versions
@@ -87,6 +89,7 @@ begin
         )
     )
   $sql$, candidates, of_grain, first_ts, last_ts);
+  get diagnostics fresh = row_count;
   execute format($sql$
     update fresh_versions as f
     set correction = held.rows
@@ -100,10 +103,11 @@ begin
     where f.feature_id = held.feature_id and f.version = held.version
       and f.ts = held.ts and f.available_at = held.available_at
   $sql$, of_grain, first_ts, last_ts);
+  return fresh;
 end
 $$;
 comment on function features.insert_fresh(regclass, text, timestamptz, timestamptz) is
-'Part of append_versions: collect into fresh_versions the candidates of one grain that are not held yet.';
+'Part of append_versions: collect into fresh_versions the candidates of one grain that are not held yet; how many.';
 
 -- Literal bounds let the planner prune partitions. The writers' lock makes "not there" safe, so new points are plainly
 -- inserted, which costs half of what ON CONFLICT does.
@@ -225,36 +229,34 @@ set timezone = 'UTC'
 as $$
 declare
   total bigint;
-  fresh bigint;
+  fresh bigint := 0;
   stamp timestamptz;
   span record;
 begin
-  execute format('select count(*) from %s', candidates) into total;
-  if total = 0 then
-    return query select 0::bigint, 0::bigint;
-    return;
-  end if;
-  if total > 10000 and exists (select from pg_class where oid = candidates and relkind = 'r') then
+  -- A big table that nobody has analyzed yet would be joined row by row.
+  if exists (select from pg_class where oid = candidates and relkind = 'r' and reltuples < 0) then
     execute format('analyze %s', candidates);
   end if;
+  drop table if exists pg_temp.writing;
+  execute format($sql$
+    create temp table writing on commit drop as
+    select feature_id, grain, min(ts) as first_ts, max(ts) as last_ts, count(*) as candidates
+    from %s group by feature_id, grain
+  $sql$, candidates);
+  select coalesce(sum(w.candidates), 0) into total from writing as w;
 
   -- Writers of one feature queue here. One order of locking, so no deadlock; locked before the anti-join, so that
   -- it sees what the writer before has committed.
-  execute format(
-    'insert into ops.feature_writes (feature_id) select distinct feature_id from %s order by 1 on conflict do nothing',
-    candidates);
-  execute format(
-    'select from ops.feature_writes where feature_id in (select feature_id from %s) order by feature_id for update',
-    candidates);
+  insert into ops.feature_writes (feature_id) select feature_id from writing order by 1 on conflict do nothing;
+  perform from ops.feature_writes where feature_id in (select feature_id from writing) order by feature_id for update;
 
   drop table if exists pg_temp.fresh_versions;
   create temp table fresh_versions (like features.features_versions including defaults) on commit drop;
   for span in
-    execute format('select grain, min(ts) as first_ts, max(ts) as last_ts from %s group by grain', candidates)
+    select w.grain, min(w.first_ts) as first_ts, max(w.last_ts) as last_ts from writing as w group by w.grain
   loop
-    perform features.insert_fresh(candidates, span.grain, span.first_ts, span.last_ts);
+    fresh := fresh + features.insert_fresh(candidates, span.grain, span.first_ts, span.last_ts);
   end loop;
-  select count(*) into fresh from fresh_versions;
   if fresh = 0 then
     return query select 0::bigint, total;
     return;
@@ -263,21 +265,22 @@ begin
     analyze fresh_versions;
   end if;
 
-  for span in select distinct grain, date_trunc(case grain when 'daily' then 'year' else 'day' end, ts) as day
-              from fresh_versions order by 1, 2
-  loop
-    perform features.ensure_partitions(span.grain, span.day, span.day);
-  end loop;
-
   -- A frozen or fast clock must not give two rows of a feature the same stamp.
   select greatest(ops.now(), max(w.last_ingested_at) + interval '1 microsecond') into stamp
-  from ops.feature_writes as w where w.feature_id in (select feature_id from fresh_versions);
-  if exists (select from fresh_versions where available_at > stamp) then
+  from ops.feature_writes as w where w.feature_id in (select feature_id from writing);
+  if (select max(available_at) from fresh_versions) > stamp then
     raise exception 'candidates claim to be available after now (%): %', stamp,
       (select format('%s at %s available at %s', feature_id, ts, available_at)
        from fresh_versions where available_at > stamp limit 1)
       using hint = 'available_at never lies after ingested_at: check the release rule, or the clock (ops.now()).';
   end if;
+
+  create temp table touched_days on commit drop as
+  select distinct feature_id, grain, date_trunc('day', ts) as day from fresh_versions;
+  perform features.ensure_partitions(grain, day, day)
+  from (
+    select distinct grain, date_trunc(case grain when 'daily' then 'year' else 'day' end, day) as day from touched_days
+  ) as needed;
 
   insert into features.features_versions
     (feature_id, version, grain, ts, value, available_at, available_basis, ingested_at, is_provisional, confidence,
@@ -286,13 +289,14 @@ begin
          meta, evidence, correction
   from fresh_versions;
   update ops.feature_writes set last_ingested_at = stamp
-  where feature_id in (select feature_id from fresh_versions);
+  where feature_id in (select feature_id from touched_days);
 
   perform features.refresh_values(stamp);
 
   insert into ops.dirty_days as d (feature_id, day)
-  select distinct feature_id, ts::date from fresh_versions
+  select feature_id, day::date from touched_days
   on conflict (feature_id, day) do update set marked_xid = excluded.marked_xid;
+  drop table touched_days;
 
   return query select fresh, total - fresh;
 end
