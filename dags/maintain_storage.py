@@ -22,6 +22,7 @@ def partitions_ahead() -> int:
     max_active_runs=1,
     default_args={
         "owner": "data-engineering",
+        "pool": "transform",
         "retries": 2,
         "retry_delay": timedelta(minutes=1),
         "execution_timeout": timedelta(minutes=10),

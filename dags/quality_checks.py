@@ -44,6 +44,7 @@ def data_docs() -> str:
     max_active_runs=1,
     default_args={
         "owner": "data-quality",
+        "pool": "transform",
         "retries": 1,
         "retry_delay": timedelta(minutes=1),
         "execution_timeout": timedelta(minutes=15),

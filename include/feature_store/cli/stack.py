@@ -26,7 +26,9 @@ app = typer.Typer(help="Start, stop and describe the local services.", no_args_i
 @app.command()
 def up() -> None:
     """Start what is not running, run the main job and print the features. Safe to repeat."""
+    from feature_store.quality.data_docs import site
     from feature_store.stack.up import up_steps
+    from feature_store.warehouse.dbt import docs_page
 
     console = _console()
     began = time.monotonic()
@@ -35,7 +37,8 @@ def up() -> None:
             stack = open_stack()
             run_steps(up_steps(stack), screen_for(console), stack.logs / "up.tracebacks.log")
             count = print_features(console, stack.settings.postgres_dsn)
-            print_addresses(console, stack_info(stack))
+            pages = {"Data Docs": site(stack.home) / "index.html", "dbt docs": docs_page(stack.settings)}
+            print_addresses(console, stack_info(stack), pages)
     except FeatureStoreError as error:
         _failed(error)
         _leave(1)

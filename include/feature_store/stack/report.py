@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
 
 import psycopg
 from rich.console import Console
@@ -49,8 +51,10 @@ def print_features(console: Console, dsn: str) -> int:
     return len(rows)
 
 
-def print_addresses(console: Console, handles: Mapping[str, str | None]) -> None:
-    """Print where everything is and how to log in."""
+def print_addresses(
+    console: Console, handles: Mapping[str, str | None], pages: Mapping[str, Path] = MappingProxyType({})
+) -> None:
+    """Print where everything is and how to log in; `pages` are files for the browser."""
     login = f"user {handles['airflow_user']}, password {handles['airflow_password']}"
     lines: Sequence[tuple[str, str]] = [
         (
@@ -64,6 +68,7 @@ def print_addresses(console: Console, handles: Mapping[str, str | None]) -> None
         ),
         ("Bucket", f"{handles['s3_uri']}"),
         ("Replay", f"{handles['replay_url']}"),
+        *((name, page.as_uri()) for name, page in pages.items() if page.exists()),
     ]
     for name, text in lines:
         if text != "None":

@@ -214,7 +214,7 @@ class _Start:
         client = self._stack.airflow_client
         for slug in load_catalog().sources:
             client.create_pool(f"source_{slug}", 2, "How many tasks ask this source at once")
-        client.create_pool("transform", 8, "How many tasks transform at once")
+        client.create_pool("transform", 8, "How many tasks work in the warehouse at once")
         began = time.monotonic()
         files = {path.name for path in self._stack.airflow.dags.glob("*.py")}
         while missing := files - set(client.dags().values()):
