@@ -188,8 +188,9 @@ def test_the_pages_open_in_a_browser(stack: Running) -> None:
         page.get_by_text("transform_features").first.wait_for(timeout=30_000)
         page.goto((stack.home / "quality" / "data_docs" / "index.html").as_uri())
         page.locator("a:visible", has_text="candidates").first.wait_for(timeout=10_000)
-        page.goto((stack.home / "dbt" / "target" / "static_index.html").as_uri())
-        page.get_by_text("feature_store").first.wait_for(timeout=30_000)
+        docs = (stack.home / "dbt" / "target" / "static_index.html").as_uri()
+        page.goto(f"{docs}#!/model/model.feature_store.candidates")
+        page.get_by_text("What this run may append").first.wait_for(timeout=30_000)
         browser.close()
 
 
