@@ -99,6 +99,7 @@ def test_a_bad_answer_is_recorded_and_the_next_run_recovers(
 
     with pytest.raises(error, match=re.escape(text)) as raised:
         loaded.ingest()
+    loaded.conn.rollback()  # as a task that fails does: what is to stay must be committed by then
 
     assert loaded.count("raw.fred_observations") == 1, "no row of a bad answer is loaded"
     recorded = loaded.conn.execute(
@@ -135,6 +136,7 @@ def test_a_unit_the_catalog_does_not_scale_rejects_the_answer(loaded: Store) -> 
     loaded.serve("WTREGEN", "ts,value,available_at,unit\n2024-03-13,1,2024-03-14T20:30:00Z,Trillions of Dollars\n")
     with pytest.raises(Malformed, match=r"WTREGEN states the unit 'Trillions of Dollars'.*tga_balance_usd"):
         loaded.ingest("WTREGEN")
+    loaded.conn.rollback()
     assert loaded.count("raw.rejects") == 1
 
 

@@ -47,26 +47,31 @@ def ingest(
     """
     place = _place(catalog, series)
     asked = window or tail(conn, place, series)
+    conn.commit()
     connector = _connector(catalog, place.slug)
     total = Counts()
-    conn.commit()
     with _http(catalog, settings, connector, place.slug) as http:
         answers = connector.fetch(http, series, asked)
         while True:
             try:
                 payload = next(answers, None)
             except SourceError as error:
-                record_failure(conn, place, error, clock.now(conn), run_id)
-                conn.commit()
+                record_failure(conn, place, error, _now(conn), run_id)
                 raise
             if payload is None:
                 break
-            fetch_id = land(conn, place, payload, clock.now(conn), run_id)
+            fetch_id = land(conn, place, payload, _now(conn), run_id)
             total += load(conn, place, series, fetch_id, connector.parse(payload))
-            conn.commit()
     if window is None:
         _complete(conn, place, series, asked.until)
     return total
+
+
+def _now(conn: psycopg.Connection) -> datetime:
+    """The store's now, with no transaction left open: what follows has to commit, not to nest."""
+    now = clock.now(conn)
+    conn.commit()
+    return now
 
 
 def _place(catalog: Catalog, series: SeriesSpec) -> Place:
