@@ -41,12 +41,11 @@ class TaskFailure:
     def reason(self) -> str:
         """What the task raised, from its log of one JSON object a line; CatalogError: ... for example."""
         raised = [
-            f"{error['exc_type']}: {error['exc_value']}"
+            json.loads(line)["error_detail"][0]  # the causes follow
             for line in self.log.read_text(errors="replace").splitlines()
             if '"error_detail"' in line
-            for error in json.loads(line)["error_detail"]
         ]
-        return raised[-1] if raised else tail(self.log)
+        return f"{raised[-1]['exc_type']}: {raised[-1]['exc_value']}" if raised else tail(self.log)
 
 
 @dataclass(frozen=True)
