@@ -59,7 +59,7 @@ class Counts:
 
 
 def land(conn: psycopg.Connection, place: Place, payload: Payload, fetched_at: datetime, run_id: str) -> int:
-    """Commit an answer's bytes and its fetch; returns the fetch's id. The connection is in no transaction."""
+    """Store an answer's bytes and its fetch, committed unless the caller's transaction is open; the fetch's id."""
     digest = sha256(payload.content).hexdigest()
     with conn.transaction():
         conn.execute(

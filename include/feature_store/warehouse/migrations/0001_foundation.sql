@@ -69,10 +69,3 @@ as $$
   update ops.watermarks set done_xid = open_xid, updated_at = ops.now() where consumer = who
 $$;
 comment on function ops.close_window(text) is 'Mark what the run read as done.';
-
-create or replace function ops.reopen_window(who text) returns void
-language sql
-as $$
-  update ops.watermarks set done_xid = '0', updated_at = ops.now() where consumer = who
-$$;
-comment on function ops.reopen_window(text) is 'Forget how far the consumer has read: its next run reads everything (full refresh).';
