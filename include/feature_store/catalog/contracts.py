@@ -220,13 +220,28 @@ class RateLimit(Contract):
     min_interval_seconds: Annotated[float, Field(gt=0)] | None = None
 
 
+class UsedWeight(Contract):
+    """The header in which a host says how much of its budget per wall-clock minute is spent, and that budget."""
+
+    header: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+    per_minute: Annotated[int, Field(ge=1)]
+
+
 class Stream(Contract):
     """One endpoint of a source, landed in `raw.<slug>_<stream>`."""
 
     description: Text
     base_url: Annotated[str, Field(pattern=r"^https://")] | None = None
     """Another root than the source's, where the stream lives on a host of its own."""
+    used_weight: UsedWeight | None = None
     history: Literal["full", "none"] | Days
+    """How far back the source answers: to the beginning, some days, or (`none`: a snapshot) not at all."""
+    first: Duration | None = None
+    """How far back the first run of the live tail reaches; absent: as far as the source answers."""
+    overlap: Duration = "P3D"
+    """How much of what the last run asked for the next one asks for again: as long as the source still revises."""
+    chunk: Duration | None = None
+    """The span that is fetched and loaded at once; absent: a window is one chunk."""
     zone: Zone | None = None
     """Zone of the calendar dates the source writes; absent when it writes instants."""
     payloads: Literal["forever"] | Days
