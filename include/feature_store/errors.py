@@ -5,10 +5,13 @@ FeatureStoreError
 ├── CatalogError           a catalog file, entry or field is wrong; a calendar is asked beyond its horizon
 ├── SourceError            a source did not give what was asked
 │   ├── Retriable          later it may work: time-out, 5xx
-│   │   └── TooFast        the source asks for patience: 429
+│   │   ├── TooFast        the source asks for patience: 429, 418
+│   │   └── CircuitOpen    a host is left alone for a while, and was not asked
 │   ├── Malformed          the answer cannot be read: truncated, HTML, a missing field
-│   └── Refused            asking again will not help: wrong key, unknown series
+│   └── Refused            asking again will not help: wrong key, unknown series, an address that is not served
+├── OutOfReach             the source does not answer for the time asked for: nothing to do, nothing wrong
 ├── WarehouseError         the database refused, or holds what it must not
+├── ArchiveError           S3 cannot be reached, refused, or does not hold what it should
 ├── QualityError           a blocking expectation failed
 ├── ReplayError            a replay folder, fault or clock request is wrong
 └── StackError             a local service could not be started, reached or stopped
@@ -16,7 +19,8 @@ FeatureStoreError
 A message says what happened, where, and what to do. No message carries a secret.
 """
 
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from feature_store.sources.contract import Payload
@@ -43,15 +47,26 @@ class SourceError(FeatureStoreError):
 
 
 class Retriable(SourceError):
-    """The same request may succeed later."""
-
-
-class TooFast(Retriable):
-    """The source asks for patience: for `wait_seconds`, where it says."""
+    """The same request may succeed later: in `wait_seconds`, where that is known."""
 
     def __init__(self, message: str, payload: "Payload | None" = None, wait_seconds: float | None = None) -> None:
         super().__init__(message, payload)
         self.wait_seconds = wait_seconds
+
+
+class TooFast(Retriable):
+    """The source asks for patience."""
+
+
+class CircuitOpen(Retriable):
+    """A host is left alone until `until` (UTC, real time), so it was not asked."""
+
+    def __init__(self, message: str, until: datetime, wait_seconds: float) -> None:
+        super().__init__(message, wait_seconds=wait_seconds)
+        self.until = until
+
+    def __reduce__(self) -> tuple[Any, ...]:  # else it could not go from one process to another
+        return type(self), (str(self), self.until, self.wait_seconds)
 
 
 class Malformed(SourceError):
@@ -62,8 +77,16 @@ class Refused(SourceError):
     """The source refused, and will refuse again."""
 
 
+class OutOfReach(FeatureStoreError):
+    """The source does not answer for the time asked for: a snapshot of the past, a window before its history."""
+
+
 class WarehouseError(FeatureStoreError):
     """The database refused, or holds what it must not."""
+
+
+class ArchiveError(FeatureStoreError):
+    """S3 cannot be reached, refused, or does not hold what it should."""
 
 
 class QualityError(FeatureStoreError):

@@ -1,22 +1,21 @@
-"""HTTP for connectors: patience, budgets shared through the database, and no key anywhere."""
+"""HTTP for connectors: patience, errors by what to do about them, and no key anywhere."""
 
 import logging
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from time import monotonic
 
 import httpx
-import psycopg
 import pytest
+import stamina
 
-from feature_store.catalog import Source, load_catalog
-from feature_store.catalog.contracts import RateLimit
 from feature_store.errors import Refused, Retriable, TooFast
-from feature_store.sources import http as http_module
-from feature_store.sources.budget import _rates, limiter
+from feature_store.sources import patience
+from feature_store.sources.budget import unlimited
+from feature_store.sources.circuit import Circuit
 from feature_store.sources.http import Http, _wait_for
 from tests.replay.server import Wall, serving, write
+
+from .upstream import Answer, answering
 
 SECRET = "k" * 32
 
@@ -30,8 +29,8 @@ def upstream(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def http(upstream: str, dsn: str) -> Iterator[Http]:
-    with Http(f"{upstream}/fred", limiter(dsn, "fred", RateLimit(per_minute=1000)), {"api_key": SECRET}) as client:
+def http(upstream: str) -> Iterator[Http]:
+    with Http(f"{upstream}/fred", unlimited(), {"api_key": SECRET}) as client:
         yield client
 
 
@@ -61,7 +60,7 @@ def test_a_source_that_echoes_the_key_is_redacted(http: Http, upstream: str) -> 
 
 
 def test_what_may_pass_is_tried_again(http: Http, upstream: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_module, "SLOW_DOWN_SECONDS", 0.01)
+    monkeypatch.setattr(patience, "SLOW_DOWN_SECONDS", 0.01)
     httpx.post(f"{upstream}/_faults", json={"kind": "status", "status": 503, "count": 1}).raise_for_status()
     httpx.post(f"{upstream}/_faults", json={"kind": "status", "status": 429, "count": 1}).raise_for_status()
     assert http.get("series", ASKED).status == 200
@@ -70,30 +69,39 @@ def test_what_may_pass_is_tried_again(http: Http, upstream: str, monkeypatch: py
 def test_patience_follows_the_source_and_doubles_where_it_says_nothing() -> None:
     assert _wait_for(TooFast("slow down", wait_seconds=7), 1) == 7
     assert [_wait_for(TooFast("slow down"), tries) for tries in (1, 2, 3)] == [20, 40, 80]
-    assert _wait_for(TooFast("slow down", wait_seconds=86_400), 1) == http_module.LONGEST_WAIT_SECONDS
+    assert _wait_for(TooFast("slow down", wait_seconds=86_400), 1) is False, "no attempt before its time"
+    assert _wait_for(Retriable("busy", wait_seconds=7), 1) == 7
     assert _wait_for(Retriable("busy"), 1) is True
     assert _wait_for(Refused("no"), 1) is False
 
 
-def test_the_budget_is_shared_through_the_database(dsn: str) -> None:
-    """Six requests by three clients at two a second cannot be done in less than two seconds."""
-    limit = RateLimit(per_minute=100, per_second=2)
-    limiters = [limiter(dsn, "shared", limit) for _ in range(3)]
-    started = monotonic()
-    with ThreadPoolExecutor(3) as pool:
-        list(pool.map(lambda n: limiters[n % 3].try_acquire("x"), range(6)))
-    assert monotonic() - started >= 2.0
-    with psycopg.connect(dsn) as conn:
-        assert conn.execute("select count(*) from ops.ratelimit___shared").fetchone() == (6,)
+def test_processes_wait_as_long_as_the_source_asks_any_of_them_to(
+    upstream: str, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same as without a circuit, by way of the database."""
+    monkeypatch.setattr(patience, "SLOW_DOWN_SECONDS", 0.01)
+    httpx.post(f"{upstream}/_faults", json={"kind": "status", "status": 503, "count": 1}).raise_for_status()
+    httpx.post(f"{upstream}/_faults", json={"kind": "status", "status": 429, "count": 1}).raise_for_status()
+    circuit = Circuit(dsn, "fred", "api.stlouisfed.org")
+    with Http(f"{upstream}/fred", unlimited(), {"api_key": SECRET}, circuit) as client:
+        assert client.get("series", ASKED).status == 200
 
 
-@pytest.mark.parametrize("source", load_catalog().sources.values(), ids=lambda source: source.slug)
-def test_every_source_of_the_catalog_has_a_budget(source: Source, dsn: str) -> None:
-    assert limiter(dsn, source.slug, source.rate_limit).try_acquire("x")
+@pytest.mark.parametrize("status", [403, 451])
+def test_a_refused_address_is_not_tried_again(status: int) -> None:
+    with answering() as source, Http(source.url, unlimited(), {}) as client:
+        source.usual = Answer(status)
+        with pytest.raises(Refused, match=f"answered {status}.*from another address"):
+            client.get("x", {})
+        assert len(source.arrivals) == 1
 
 
-def test_the_strictest_limit_holds() -> None:
-    rates = _rates(RateLimit(per_minute=180, min_interval_seconds=10))
-    assert [(rate.limit, rate.interval) for rate in rates] == [(1, 10_000)]
-    rates = _rates(RateLimit(per_minute=120, per_second=3))
-    assert [(rate.limit, rate.interval) for rate in rates] == [(3, 1000), (120, 60_000)]
+def test_a_body_that_cannot_be_unpacked_is_no_answer() -> None:
+    with (
+        answering() as source,
+        Http(source.url, unlimited(), {}) as client,
+        stamina.set_testing(True, attempts=1),
+    ):
+        source.usual = Answer(200, {"Content-Encoding": "gzip"}, "no gzip")
+        with pytest.raises(Retriable, match="no answer"):
+            client.get("x", {})

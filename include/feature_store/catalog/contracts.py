@@ -6,7 +6,7 @@ stated number into the feature's own unit.
 
 import re
 from collections.abc import Mapping
-from datetime import time
+from datetime import time, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
@@ -236,11 +236,11 @@ class Stream(Contract):
     used_weight: UsedWeight | None = None
     history: Literal["full", "none"] | Days
     """How far back the source answers: to the beginning, some days, or (`none`: a snapshot) not at all."""
-    first: Duration | None = None
+    first: timedelta | None = None
     """How far back the first run of the live tail reaches; absent: as far as the source answers."""
-    overlap: Duration = "P3D"
+    overlap: timedelta = timedelta(days=3)
     """How much of what the last run asked for the next one asks for again: as long as the source still revises."""
-    chunk: Duration | None = None
+    chunk: timedelta | None = None
     """The span that is fetched and loaded at once; absent: a window is one chunk."""
     zone: Zone | None = None
     """Zone of the calendar dates the source writes; absent when it writes instants."""

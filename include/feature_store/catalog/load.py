@@ -59,6 +59,11 @@ class Catalog:
         """Whether a connector exists for the source, that is a module `feature_store.sources.<slug>`."""
         return importlib.util.find_spec(f"feature_store.sources.{self.source(slug).slug}") is not None
 
+    @property
+    def connected_slugs(self) -> tuple[str, ...]:
+        """The sources that have a connector, in the catalog's order."""
+        return tuple(source.slug for source in self.sources.values() if self.connected(source.slug))
+
     def served_by(self, slug: str) -> tuple[FeatureSpec, ...]:
         """The features that a source's connector feeds; CatalogError for an unknown source."""
         source = self.source(slug)

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 from feature_store.errors import Malformed
 
@@ -43,6 +44,11 @@ class Payload:
 
     def json(self) -> Any:
         """The decoded body; raises Malformed when it is no JSON, saying what it looks like instead."""
+        return self._decoded
+
+    @cached_property
+    def _decoded(self) -> Any:
+        # Fetching reads it to find the next page, parsing reads it again.
         try:
             return json.loads(self.content, parse_float=Decimal)
         except ValueError as error:
@@ -53,8 +59,10 @@ class Payload:
             ) from None
 
 
-@dataclass(frozen=True)
-class Row:
+Value = Decimal | str | int | datetime | None
+
+
+class Row(NamedTuple):
     """One parsed value: the columns of the stream's raw table that the source determines.
 
     `ts` is UTC. `unit` is what the source itself states, if it does. `vintage` is the date, in the stream's zone, on
@@ -64,7 +72,7 @@ class Row:
 
     series: str
     ts: datetime
-    values: Mapping[str, Decimal | str | None]
+    values: Mapping[str, Value]
     unit: str | None = None
     vintage: date | None = None
     is_censored: bool = False

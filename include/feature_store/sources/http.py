@@ -1,18 +1,30 @@
-"""HTTP for connectors: a shared rate budget, retries, and errors sorted by what the caller should do."""
+"""HTTP for connectors: a shared rate budget and circuit, retries, and errors sorted by what the caller should do."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 import stamina
-from pyrate_limiter import Limiter
 
+from feature_store.catalog.contracts import UsedWeight
 from feature_store.errors import Refused, Retriable, SourceError, TooFast
+from feature_store.sources.budget import Limiter
+from feature_store.sources.circuit import Circuit
 from feature_store.sources.contract import Payload
+from feature_store.sources.patience import (
+    ADVICE,
+    LONGEST_WAIT_SECONDS,
+    patience,
+    seconds_to_next_minute,
+    slow_down,
+    spent,
+    stated_seconds,
+)
 
 # httpx logs whole URLs at INFO, and FRED's and Etherscan's keys are query parameters.
 for _name in ("httpx", "httpcore"):
@@ -21,17 +33,28 @@ for _name in ("httpx", "httpcore"):
 USER_AGENT = "Mozilla/5.0 (compatible; feature-store)"
 TIMEOUT_SECONDS = 30.0
 ATTEMPTS = 4
-SLOW_DOWN_SECONDS = 20.0  # FRED sends no Retry-After: its documentation asks for patience, not for a number
-LONGEST_WAIT_SECONDS = 120.0
 
 
 class Http:
-    """GET below one base URL. `secret_params` go out with every request and appear nowhere else."""
+    """GET below one base URL. `secret_params` go out with every request and appear nowhere else.
 
-    def __init__(self, base_url: str, limiter: Limiter, secret_params: Mapping[str, str]) -> None:
+    With a `circuit` all processes leave the host alone when it asks any of them to; it also carries what the host
+    says of its `used_weight`. Without one, each request is patient for itself.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        limiter: Limiter,
+        secret_params: Mapping[str, str],
+        circuit: Circuit | None = None,
+        used_weight: UsedWeight | None = None,
+    ) -> None:
         self._base_url = base_url.rstrip("/")
         self._limiter = limiter
         self._secrets = dict(secret_params)
+        self._circuit = circuit
+        self._used_weight = used_weight
         self._client = httpx.Client(timeout=TIMEOUT_SECONDS, headers={"User-Agent": USER_AGENT})
 
     def __enter__(self) -> Self:
@@ -43,19 +66,30 @@ class Http:
         self._client.close()
 
     def get(self, endpoint: str, params: Mapping[str, str], context: Mapping[str, Any] | None = None) -> Payload:
-        """Ask once the budget allows, again while it may help; the answer with status 200.
+        """Ask once budget and circuit allow, again while it may help; the answer with status 200.
 
-        Raises Refused for what asking again cannot mend, Retriable when the last attempt failed too. Either carries
-        the answer, if one came, as `payload`.
+        Raises Refused for what asking again cannot mend, Retriable when the last attempt failed too or the source
+        asks for more patience than a request has, CircuitOpen when it asked for that before: then nothing is sent.
+        All but the last carry the answer, if one came, as `payload`. WarehouseError when the database that holds
+        budget and circuit is away.
         """
         tries = count(1)
         for attempt in stamina.retry_context(
             on=lambda error: _wait_for(error, next(tries)), attempts=ATTEMPTS, timeout=None, wait_max=60
         ):
             with attempt:
-                self._limiter.try_acquire(endpoint)
+                self._await_turn(endpoint)
                 return self._once(endpoint, params, context or {})
         raise AssertionError("unreachable: the last attempt raises")
+
+    def _await_turn(self, endpoint: str) -> None:
+        self._is_delayed()
+        self._limiter.try_acquire(endpoint)
+        while self._is_delayed():  # the circuit opened during the wait for the budget, whose turn is over by now
+            self._limiter.try_acquire(endpoint)
+
+    def _is_delayed(self) -> bool:
+        return self._circuit is not None and self._circuit.wait(LONGEST_WAIT_SECONDS)
 
     def _once(self, endpoint: str, params: Mapping[str, str], context: Mapping[str, Any]) -> Payload:
         url = f"{self._base_url}/{endpoint}"
@@ -63,8 +97,9 @@ class Http:
         started = monotonic()
         try:
             answer = self._client.get(url, params={**params, **self._secrets})
-        except httpx.TransportError as error:
-            raise Retriable(f"{shown}: no answer ({self._redact(str(error) or type(error).__name__)})") from None
+        except httpx.RequestError as error:
+            said = f"no answer ({self._redact(str(error) or type(error).__name__)})"
+            raise Retriable(f"{shown}: {said}", wait_seconds=self._leave_alone(said, patience(None), None)) from None
         payload = Payload(
             endpoint=endpoint,
             url=shown,
@@ -75,29 +110,55 @@ class Http:
             elapsed_ms=round((monotonic() - started) * 1000),
             context=context,
         )
-        if answer.status_code != httpx.codes.OK:
-            raise self._failure(payload, answer.headers.get("retry-after"))
+        failure = self._judge(payload, answer.headers)
+        self._heed_used_weight(answer.headers)
+        if failure is not None:
+            raise failure
         return payload
 
-    def _failure(self, payload: Payload, retry_after: str | None) -> SourceError:
-        body = self._redact(payload.content[:300].decode("utf-8", "replace").strip())
-        text = f"{payload.url} answered {payload.status}: {body}"
-        if payload.status == httpx.codes.TOO_MANY_REQUESTS:
-            stated = float(retry_after) if retry_after and retry_after.isdigit() else None
-            return TooFast(text, payload=payload, wait_seconds=stated)
-        if payload.status >= httpx.codes.INTERNAL_SERVER_ERROR or payload.status == httpx.codes.REQUEST_TIMEOUT:
-            return Retriable(text, payload=payload)
-        return Refused(text, payload=payload)
+    def _judge(self, payload: Payload, headers: Mapping[str, str]) -> SourceError | None:
+        status = payload.status
+        usual = patience(status)
+        if usual is None and self._circuit is not None:
+            self._circuit.succeeded()
+        if status == httpx.codes.OK:
+            return None
+        body = self._redact(payload.content.decode("utf-8", "replace"))
+        said = f"answered {status}: {body.strip()[:300]}"
+        if status in ADVICE:
+            said = f"{said}. {ADVICE[status]}"
+        text = f"{payload.url} {said}"
+        wait = self._leave_alone(said, usual, stated_seconds(headers, body))
+        if usual is None or status in ADVICE:
+            return Refused(text, payload)
+        if status in (httpx.codes.TOO_MANY_REQUESTS, httpx.codes.IM_A_TEAPOT):
+            return TooFast(text, payload, wait)
+        return Retriable(text, payload, wait)
+
+    def _leave_alone(self, said: str, usual: Callable[[int], float] | None, stated: float | None) -> float | None:
+        """Open the circuit where that is due; for how many seconds this request has to wait, if that is known."""
+        if self._circuit is None or usual is None:
+            return stated
+        return self._circuit.failed(said, lambda failures: stated or usual(failures)) or None
+
+    def _heed_used_weight(self, headers: Mapping[str, str]) -> None:
+        reason = spent(headers, self._used_weight) if self._used_weight else None
+        if reason and self._circuit is not None:
+            self._circuit.pause(reason, seconds_to_next_minute())
 
     def _redact(self, text: str) -> str:
         for secret in self._secrets.values():
-            text = text.replace(secret, "***")
+            text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
         return text
 
 
 def _wait_for(error: Exception, tries: int) -> bool | float:
     """Whether to try again and, where the answer says so, after how many seconds."""
-    if isinstance(error, TooFast):
-        wait = error.wait_seconds or SLOW_DOWN_SECONDS * 2 ** (tries - 1)
-        return min(wait, LONGEST_WAIT_SECONDS)
-    return isinstance(error, Retriable)
+    if not isinstance(error, Retriable):
+        return False
+    wait = error.wait_seconds
+    if wait is None and isinstance(error, TooFast):
+        wait = slow_down(tries)
+    if wait is None:
+        return True
+    return wait if wait <= LONGEST_WAIT_SECONDS else False
