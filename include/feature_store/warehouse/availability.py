@@ -5,15 +5,15 @@
                                                              on that date, else the
                                                              end of that date
     the archive's first vintage, of a value due before it    R                       backfilled
-    everything else is decided beside older rows of the same point: see landing.sql
+    everything else is decided beside older rows of the same point: see loading.sql
 
 R is the release rule's instant. No value is available after it was fetched.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from feature_store.catalog.contracts import SeriesSpec, Tail
@@ -21,18 +21,16 @@ from feature_store.catalog.release import release_at, scheduled_on, valid_at
 from feature_store.sources.contract import Row
 
 DAY = timedelta(days=1)
-FAR_FUTURE = datetime.max.replace(tzinfo=ZoneInfo("UTC")) - timedelta(days=366)
 
 
-@dataclass(frozen=True)
-class Availability:
+class Availability(NamedTuple):
     """What is known of a row by itself, UTC. `stated_*` settle the matter; without them R and its tail do.
 
-    A first value fetched up to `settled_until` counts as fetched on time.
+    A first value fetched up to `settled_until` counts as fetched on time; None: whenever it is fetched.
     """
 
     released_at: datetime
-    settled_until: datetime
+    settled_until: datetime | None
     stated_at: datetime | None = None
     stated_basis: str | None = None
 
@@ -59,10 +57,13 @@ def _vintage_at(series: SeriesSpec, vintage: date, zone: str) -> datetime:
     return scheduled_on(series, vintage, zone) or end_of_day.astimezone(ZoneInfo("UTC"))
 
 
-def _settled_until(series: SeriesSpec, ts: datetime, released_at: datetime) -> datetime:
-    """The end of the time in which the source still revises by habit: n periods, or one where it revises deeply."""
+def _settled_until(series: SeriesSpec, ts: datetime, released_at: datetime) -> datetime | None:
+    """The end of the time in which the source still revises by habit: n periods, or one where it revises deeply.
+
+    None where it never revises: its first value is its last, whenever it is fetched.
+    """
     if series.revises == "never":
-        return FAR_FUTURE
+        return None
     periods = series.revises.tail if isinstance(series.revises, Tail) else 1
     period = max(valid_at(series, ts) - ts, DAY)
     return released_at + periods * period

@@ -1,35 +1,39 @@
-"""The way from a source to its raw table: fetch, land, parse, load, one series at a time."""
+"""The way from a source to its raw table: fetch, land, read, load; one series at a time, chunk by chunk."""
 
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib import import_module
 from types import ModuleType
+from urllib.parse import urlsplit
 
 import psycopg
+from psycopg import sql
 
 from feature_store import clock
-from feature_store.catalog import Catalog
-from feature_store.catalog.contracts import SeriesSpec
-from feature_store.errors import CatalogError, SettingsError, SourceError
+from feature_store.catalog import Catalog, Stream
+from feature_store.catalog.contracts import SeriesSpec, Source
+from feature_store.errors import CatalogError, CircuitOpen, Malformed, OutOfReach, SettingsError, SourceError
 from feature_store.settings import Settings
 from feature_store.sources.budget import limiter
-from feature_store.sources.contract import Window
+from feature_store.sources.circuit import Circuit
+from feature_store.sources.contract import Payload, Row, Window
 from feature_store.sources.http import Http
-from feature_store.warehouse.landing import Counts, Place, land, load, record_failure
+from feature_store.warehouse.connection import connect
+from feature_store.warehouse.landing import Place, land, record_failure
+from feature_store.warehouse.loading import Answer, Counts, load, read
+from feature_store.warehouse.windows import chunks, mark_complete, mark_done, resume, tail
 
-OVERLAP = timedelta(days=3)
-"""The live tail reads again what became available this long before the last complete run."""
+logger = logging.getLogger(__name__)
+
+MANY_ROWS = 200
 
 NO_KEY = "0" * 32
 """Sent to the replay server, which asks for the form of a key and not for a right one."""
-
-
-def tail(conn: psycopg.Connection, place: Place, series: SeriesSpec) -> Window:
-    """What the live tail asks for: from shortly before the end of the last complete run; everything at first."""
-    row = conn.execute(
-        "select complete_until from ops.stream_progress where source = %s and stream = %s and series = %s",
-        (place.slug, place.stream, series.name),
-    ).fetchone()
-    return Window(since=row[0] - OVERLAP if row else None, until=clock.now(conn))
 
 
 def ingest(
@@ -40,31 +44,130 @@ def ingest(
     window: Window | None = None,
     run_id: str = "manual",
 ) -> Counts:
-    """Fetch and load one series; without a window, its live tail. Answers that arrived stay, whatever fails later.
+    """Fetch and load one series: its live tail, or a window of its history, chunk by chunk, oldest first.
 
-    Raises SourceError (Refused, Retriable, Malformed) after recording the failure, CatalogError when the source has
-    no connector, SettingsError when a credential is missing.
+    Answers that arrived stay, whatever fails later; who is killed goes on where the last whole chunk ended. While a
+    chunk is loaded, on a connection of its own, the next one is fetched and read.
+    Raises SourceError (Refused, Retriable, Malformed) after recording the failure, OutOfReach when the source does not
+    answer for the window, CatalogError when it has no connector, SettingsError when a credential is missing.
     """
-    place = _place(catalog, series)
-    asked = window or tail(conn, place, series)
+    source = catalog.source(series.source_slug)
+    stream = source.streams[series.stream]
+    place = Place(source.slug, series.stream, stream.zone or "UTC")
+    connector = connector_of(catalog, source.slug)
+    now = _now(conn)
+    asked = _within_reach(series, stream, window, now) if window else tail(conn, place, series.name, stream, now)
+    left = resume(conn, place, series.name, asked) if window else asked
     conn.commit()
-    connector = _connector(catalog, place.slug)
-    total = Counts()
-    with _http(catalog, settings, connector, place.slug) as http:
-        answers = connector.fetch(http, series, asked)
-        while True:
-            try:
-                payload = next(answers, None)
-            except SourceError as error:
-                record_failure(conn, place, error, _now(conn), run_id)
-                raise
-            if payload is None:
+    plan = list(chunks(left, stream))
+    with (
+        _http(settings, connector, source, stream) as http,
+        connect(settings.postgres_dsn) if len(plan) > 1 else nullcontext(conn) as beside,
+        ThreadPoolExecutor(1) as executor,
+    ):
+        loader = Loader(beside, place, series, asked, is_tail=window is None)
+        loading: deque[Future[None]] = deque()
+        failure: SourceError | None = None
+        for chunk in plan:
+            payloads = connector.fetch(http, series, chunk)
+            answers, failure = land_and_read(conn, place, series, connector.parse, payloads, run_id)
+            loading.append(executor.submit(loader.load, answers, None if failure else chunk.until))
+            if failure is not None:
                 break
-            fetch_id = land(conn, place, payload, _now(conn), run_id)
-            total += load(conn, place, series, fetch_id, connector.parse(payload))
-    if window is None:
-        _complete(conn, place, series, asked.until)
-    return total
+            if len(loading) > 1:
+                loading.popleft().result()
+        for loaded in loading:
+            loaded.result()
+        if failure is not None:
+            raise failure
+    if loader.total.loaded > MANY_ROWS:
+        # The transform reads right after a bulk load, long before autovacuum would tell the planner about it.
+        conn.execute(sql.SQL("analyze {}").format(place.table))
+        conn.commit()
+    return loader.total
+
+
+@dataclass
+class Loader:
+    """Loads chunk after chunk of one series and remembers how far it came. After a failure it marks nothing more."""
+
+    conn: psycopg.Connection
+    place: Place
+    series: SeriesSpec
+    asked: Window
+    is_tail: bool
+    total: Counts = field(default_factory=Counts)
+    has_failed: bool = False
+
+    def load(self, answers: list[Answer], done_until: datetime | None) -> None:
+        """Load one chunk's answers; the chunk is whole up to `done_until`, unless that is None.
+
+        Raises Malformed when an answer was rejected; the others are loaded.
+        """
+        try:
+            self.total += load(self.conn, self.place, self.series, answers)
+            for answer in answers:
+                if answer.error is not None:
+                    raise answer.error
+        except BaseException:
+            self.has_failed = True
+            raise
+        if done_until is None or self.has_failed:
+            return
+        if self.is_tail:
+            mark_complete(self.conn, self.place, self.series.name, done_until)
+        else:
+            mark_done(self.conn, self.place, self.series.name, self.asked, done_until)
+        self.conn.commit()
+        logger.info("%s is loaded up to %s of %s: %s", _name(self.series), done_until, self.asked.until, self.total)
+
+
+def connector_of(catalog: Catalog, slug: str) -> ModuleType:
+    """The module that fetches and parses a source; raises CatalogError when there is none yet."""
+    if not catalog.connected(slug):
+        raise CatalogError(f"source {slug!r} has no connector yet: there is no module feature_store.sources.{slug}")
+    return import_module(f"feature_store.sources.{slug}")
+
+
+def land_and_read(
+    conn: psycopg.Connection,
+    place: Place,
+    series: SeriesSpec,
+    parse: Callable[[Payload], Iterable[Row]],
+    payloads: Iterator[Payload],
+    run_id: str,
+) -> tuple[list[Answer], SourceError | None]:
+    """Land every answer as it arrives, then read it. When fetching fails: what arrived before, and the failure."""
+    answers: list[Answer] = []
+    while True:
+        try:
+            payload = next(payloads, None)
+        except CircuitOpen as error:  # nothing was asked, so there is nothing to record
+            return answers, error
+        except Malformed as error:  # of an answer that has landed: loading rejects it
+            return answers, error
+        except SourceError as error:
+            record_failure(conn, place, series.name, error, _now(conn), run_id)
+            return answers, error
+        if payload is None:
+            return answers, None
+        fetch_id = land(conn, place, series.name, payload, _now(conn), run_id)
+        answers.append(read(series, fetch_id, parse(payload)))
+
+
+def _within_reach(series: SeriesSpec, stream: Stream, window: Window, now: datetime) -> Window:
+    """The part of a window that the source answers for; raises OutOfReach when that is none of it."""
+    if stream.history == "none":
+        raise OutOfReach(f"{_name(series)} answers only for now: its history arises by living through it")
+    since, until = window.since, min(window.until, now)
+    if not isinstance(stream.history, str):
+        oldest = now - timedelta(days=stream.history.days)
+        if window.until <= oldest:
+            raise OutOfReach(f"{_name(series)} answers only for the last {stream.history.days} days")
+        since = max(since, oldest) if since else oldest
+    if since is not None and since >= until:
+        raise OutOfReach(f"{_name(series)}: the window starts at {since}, and now is {now}")
+    return Window(since, until)
 
 
 def _now(conn: psycopg.Connection) -> datetime:
@@ -74,23 +177,21 @@ def _now(conn: psycopg.Connection) -> datetime:
     return now
 
 
-def _place(catalog: Catalog, series: SeriesSpec) -> Place:
-    zone = catalog.source(series.source_slug).streams[series.stream].zone
-    return Place(series.source_slug, series.stream, zone or "UTC", series.revises == "vintages")
+def _name(series: SeriesSpec) -> str:
+    return f"{series.source_slug}/{series.stream}/{series.name}"
 
 
-def _connector(catalog: Catalog, slug: str) -> ModuleType:
-    if not catalog.connected(slug):
-        raise CatalogError(f"source {slug!r} has no connector yet: there is no module feature_store.sources.{slug}")
-    return import_module(f"feature_store.sources.{slug}")
-
-
-def _http(catalog: Catalog, settings: Settings, connector: ModuleType, slug: str) -> Http:
-    source = catalog.source(slug)
-    base_url = f"{settings.replay_url}/{slug}" if settings.upstream == "replay" else source.base_url
-    assert base_url is not None
-    secrets = {name: _credential(settings, variable) for name, variable in connector.SECRET_PARAMS.items()}
-    return Http(base_url, limiter(settings.postgres_dsn, slug, source.rate_limit), secrets)
+def _http(settings: Settings, connector: ModuleType, source: Source, stream: Stream) -> Http:
+    address = stream.base_url or source.base_url
+    assert address is not None
+    base_url = f"{settings.replay_url}/{source.slug}" if settings.upstream == "replay" else address
+    return Http(
+        base_url,
+        limiter(settings.postgres_dsn, source.slug, source.rate_limit),
+        {name: _credential(settings, variable) for name, variable in connector.SECRET_PARAMS.items()},
+        Circuit(settings.postgres_dsn, source.slug, str(urlsplit(address).hostname)),
+        stream.used_weight,
+    )
 
 
 def _credential(settings: Settings, variable: str) -> str:
@@ -100,13 +201,3 @@ def _credential(settings: Settings, variable: str) -> str:
     if settings.upstream == "replay":
         return NO_KEY
     raise SettingsError(f"{variable} is not set, and FEATURE_STORE_UPSTREAM=live needs it: set it and start again")
-
-
-def _complete(conn: psycopg.Connection, place: Place, series: SeriesSpec, until: datetime) -> None:
-    conn.execute(
-        """insert into ops.stream_progress as p (source, stream, series, complete_until) values (%s, %s, %s, %s)
-           on conflict (source, stream, series)
-           do update set complete_until = greatest(p.complete_until, excluded.complete_until)""",
-        (place.slug, place.stream, series.name, until),
-    )
-    conn.commit()

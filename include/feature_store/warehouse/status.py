@@ -7,13 +7,19 @@ from psycopg.rows import dict_row
 
 from feature_store import clock
 from feature_store.catalog import Catalog
+from feature_store.sources.circuit import circuits
 
 _SERIES = """
 select p.source, p.stream, p.series, p.complete_until,
        (select max(f.fetched_at) from raw.fetches as f
-        where f.source = p.source and f.stream = p.stream and f.params ->> 'series_id' = p.series) as last_fetch
+        where f.source = p.source and f.stream = p.stream and f.series = p.series) as last_fetch
 from ops.stream_progress as p
 order by 1, 2, 3
+"""
+_WINDOWS = """
+select source, stream, series, since, until, done_until,
+       round((100 * extract(epoch from done_until - since) / extract(epoch from until - since))::numeric, 1) as percent
+from ops.window_progress order by 1, 2, 3, 4
 """
 _FEATURES = """
 select feature_id, ts, value, unit, available_at, available_basis, age, is_stale
@@ -32,7 +38,8 @@ from raw.fetches group by 1, 2 order by 1, 2
 
 
 def read_status(conn: psycopg.Connection, catalog: Catalog) -> dict[str, Any]:
-    """The store's condition: clock, sources, series, features, fetches and open rejects, as plain rows."""
+    """The store's condition: clock, sources, hosts that gave trouble, series, windows of
+    history that are being loaded, features, fetches and open rejects, as plain rows."""
     now = clock.show(conn)
     return {
         "clock": now.mode,
@@ -41,7 +48,9 @@ def read_status(conn: psycopg.Connection, catalog: Catalog) -> dict[str, Any]:
             {"source": s.id, "connector": "connected" if catalog.connected(s.slug) else "no connector yet"}
             for s in catalog.sources.values()
         ],
+        "circuits": circuits(conn),
         "series": _rows(conn, _SERIES),
+        "windows": _rows(conn, _WINDOWS),
         "features": _rows(conn, _FEATURES),
         "fetches": _rows(conn, _FETCHES),
         "rejects": _rows(conn, _REJECTS),

@@ -1,0 +1,278 @@
+"""From answers to rows of the raw tables: read them, decide when each was available, add what says something new.
+
+Every row of an answer is loaded, a duplicate, or rejected; `raw.fetches` holds the counts, and they add up.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from feature_store.catalog.contracts import SeriesSpec, normal_unit
+from feature_store.errors import Malformed
+from feature_store.sources.contract import Row
+from feature_store.warehouse.availability import availability
+from feature_store.warehouse.landing import Place
+
+LOAD = files(__package__).joinpath("loading.sql").read_text()
+TAKE_BACK = files(__package__).joinpath("taking_back.sql").read_text()
+
+_BOOKKEEPING = ["fetch_id", "fetched_at", "available_at", "available_basis", "is_provisional", "reading", "xid"]
+_KEYS = ("series", "ts", "vintage_date")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A landed answer that was read: its rows, or why it cannot be read."""
+
+    fetch_id: int
+    rows: list[Row]
+    error: Malformed | None = None
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What became of the rows of one or more answers."""
+
+    fetched: int = 0
+    loaded: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(
+            self.fetched + other.fetched,
+            self.loaded + other.loaded,
+            self.duplicate + other.duplicate,
+            self.rejected + other.rejected,
+        )
+
+    def __str__(self) -> str:
+        return (
+            f"{self.fetched} rows fetched: {self.loaded} loaded, {self.duplicate} duplicate, {self.rejected} rejected"
+        )
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """The columns of a raw table that the source determines, and of those the ones that always have a value."""
+
+    keys: list[str]
+    values: list[str]
+    required: frozenset[str]
+
+
+def read(series: SeriesSpec, fetch_id: int, rows: Iterable[Row]) -> Answer:
+    """Take the rows of a landed answer from its parser and hold them against the catalog.
+
+    An answer that cannot be read, that says two things of one point, or that states a unit the catalog does not
+    scale, is Malformed as a whole.
+    """
+    try:
+        parsed = list(rows)
+        _check_units(series, parsed)
+        _check_keys(parsed)
+    except Malformed as error:
+        return Answer(fetch_id, [], error)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        return Answer(fetch_id, [], Malformed(f"the answer of fetch {fetch_id} has an unexpected shape: {error!r}"))
+    return Answer(fetch_id, parsed)
+
+
+def load(
+    conn: psycopg.Connection, place: Place, series: SeriesSpec, answers: Iterable[Answer], *, is_rereading: bool = False
+) -> Counts:
+    """Commit the rows of answers of one series, in the order of their fetches; of each answer all or none.
+
+    A Malformed answer counts as one row, rejected: it is kept in raw.rejects with its reason. `is_rereading` says that
+    the answers were read before: what they said then and do not say now is taken back.
+    """
+    readable: dict[int, list[Row]] = {}
+    total = Counts()
+    for answer in answers:
+        if answer.error is None:
+            readable[answer.fetch_id] = answer.rows
+        else:
+            total += _reject(conn, place, series, answer.fetch_id, answer.error)
+    if readable:
+        with conn.transaction():
+            total += _load(conn, place, series, readable, is_rereading)
+    return total
+
+
+def _load(
+    conn: psycopg.Connection, place: Place, series: SeriesSpec, readable: Mapping[int, list[Row]], is_rereading: bool
+) -> Counts:
+    # Two runs of one stream would both miss what the other is about to commit.
+    conn.execute("select pg_advisory_xact_lock(hashtext(%s))", (f"raw.{place.slug}_{place.stream}",))
+    columns = _columns(conn, place)
+    incoming = {fetch_id: _news(rows) for fetch_id, rows in readable.items()}
+    _copy(conn, place, series, columns, incoming)
+    added, held = _add(conn, place, columns, incoming)
+    if is_rereading:
+        _take_back(conn, place, columns, series, list(readable))
+        conn.execute(
+            """update raw.rejects set resolved_at = ops.now()
+               where fetch_id = any(%s) and rule = 'unreadable_answer' and resolved_at is null""",
+            (list(readable),),
+        )
+    conn.execute("drop table incoming")
+    total = Counts()
+    for fetch_id, rows in readable.items():
+        loaded = held.get(fetch_id, 0)
+        _count(conn, fetch_id, Counts(len(rows), loaded, len(rows) - loaded), "loaded", None)
+        new = added.get(fetch_id, 0)
+        total += Counts(len(rows), new, len(rows) - new)
+    return total
+
+
+def _columns(conn: psycopg.Connection, place: Place) -> _Columns:
+    rows = conn.execute(
+        """select attname, attnotnull from pg_attribute
+           where attrelid = %s::regclass and attnum > 0 and not attisdropped and attname <> all(%s) order by attnum""",
+        (place.table.as_string(conn), _BOOKKEEPING),
+    ).fetchall()
+    return _Columns(
+        keys=[name for name, _ in rows if name in _KEYS],
+        values=[name for name, _ in rows if name not in _KEYS],
+        required=frozenset(name for name, is_required in rows if is_required),
+    )
+
+
+def _copy(
+    conn: psycopg.Connection, place: Place, series: SeriesSpec, columns: _Columns, incoming: Mapping[int, list[Row]]
+) -> None:
+    conn.execute(
+        sql.SQL(
+            """create temp table incoming on commit drop as
+               select {columns}, fetch_id, null::timestamptz as released_at, null::timestamptz as settled_until,
+                      null::timestamptz as stated_at, null::text as stated_basis
+               from {table} where false"""
+        ).format(columns=_list(columns.keys + columns.values), table=place.table)
+    )
+    has_vintage, has_unit = "vintage_date" in columns.keys, "unit" in columns.values
+    names = [name for name in columns.values if name != "unit"]
+    order = columns.keys + names + ["unit"] * has_unit
+    statement = sql.SQL(
+        "copy incoming ({}, fetch_id, released_at, settled_until, stated_at, stated_basis) from stdin"
+    ).format(_list(order))
+    with conn.cursor().copy(statement) as copy:
+        for fetch_id, rows in incoming.items():
+            for row, known in zip(rows, availability(series, place.zone, rows), strict=True):
+                copy.write_row((
+                    row.series, row.ts, *([row.vintage] * has_vintage), *map(row.values.__getitem__, names),
+                    *([row.unit] * has_unit), fetch_id, *known,
+                ))  # fmt: skip
+
+
+def _add(
+    conn: psycopg.Connection, place: Place, columns: _Columns, incoming: Mapping[int, list[Row]]
+) -> tuple[dict[int, int], dict[int, int]]:
+    """Add what says something new: by fetch, how many rows were added and how many it now has in the table."""
+    rows = [row for rows in incoming.values() for row in rows]
+    if not rows:
+        return {}, {}
+
+    statement = sql.SQL(LOAD).format(
+        table=place.table,
+        keys=_list(columns.keys),
+        values=_list(columns.values),
+        order=_list([*columns.keys[2:], "fetch_id"]),
+    )
+    counted = conn.execute(
+        statement,
+        {
+            "fetch_ids": list(incoming),
+            "series": list({row.series for row in rows}),
+            "first": min(row.ts for row in rows),
+            "last": max(row.ts for row in rows),
+        },
+    ).fetchall()
+    return {fetch: added for fetch, added, _ in counted}, {fetch: held for fetch, _, held in counted}
+
+
+def _take_back(
+    conn: psycopg.Connection, place: Place, columns: _Columns, series: SeriesSpec, fetch_ids: list[int]
+) -> None:
+    optional = [name for name in columns.values if name not in columns.required]
+    conn.execute(
+        sql.SQL(TAKE_BACK).format(
+            table=place.table,
+            keys=_list(columns.keys),
+            same_key=sql.SQL(" and ").join(
+                sql.SQL("i.{0} is not distinct from held.{0}").format(sql.Identifier(name)) for name in columns.keys
+            ),
+            values=_list(columns.values),
+            nothing=sql.SQL(", ").join(
+                sql.Identifier(name) if name in columns.required else sql.NULL for name in columns.values
+            ),
+            optional=_list(optional),
+        ),
+        {"series": series.name, "fetch_ids": fetch_ids},
+    )
+
+
+def _check_units(series: SeriesSpec, rows: Sequence[Row]) -> None:
+    if not series.units:
+        return
+    for unit in {row.unit for row in rows if row.unit is not None}:
+        if normal_unit(unit) not in series.units:
+            raise Malformed(
+                f"{series.source_slug}/{series.stream}/{series.name} states the unit {unit!r}, and the catalog scales "
+                f"only {list(series.units)} (features {list(series.feature_ids)}): if the source changed its unit, add "
+                "the factor to `scale` in features.yaml"
+            )
+
+
+def _check_keys(rows: Sequence[Row]) -> None:
+    seen: dict[tuple[Any, ...], Mapping[str, Any]] = {}
+    for row in rows:
+        held = seen.setdefault((row.series, row.ts, row.vintage), row.values)
+        if held is not row.values and held != row.values:
+            raise Malformed(
+                f"one answer gives {row.series} at {row.ts.isoformat()} twice: {dict(held)} and {dict(row.values)}"
+            )
+
+
+def _news(rows: Sequence[Row]) -> list[Row]:
+    """Each key once, without what the source repeats from before the window."""
+    return list({(row.series, row.ts, row.vintage): row for row in rows if not row.is_repeat}.values())
+
+
+def _reject(conn: psycopg.Connection, place: Place, series: SeriesSpec, fetch_id: int, error: Malformed) -> Counts:
+    """Keep an unreadable answer, which counts as one row, with its reason; once, however often it is read."""
+    counts = Counts(fetched=1, rejected=1)
+    with conn.transaction():
+        conn.execute(
+            """insert into raw.rejects (source, stream, fetch_id, rule, reason, content)
+               select %(slug)s, %(stream)s, %(fetch_id)s, 'unreadable_answer', %(reason)s, %(content)s
+               where not exists (
+                 select from raw.rejects
+                 where fetch_id = %(fetch_id)s and rule = 'unreadable_answer' and resolved_at is null
+               )""",
+            {
+                "slug": place.slug,
+                "stream": place.stream,
+                "fetch_id": fetch_id,
+                "reason": str(error),
+                "content": Jsonb({"series": series.name}),
+            },
+        )
+        _count(conn, fetch_id, counts, "rejected", str(error))
+    return counts
+
+
+def _count(conn: psycopg.Connection, fetch_id: int, counts: Counts, outcome: str, reason: str | None) -> None:
+    conn.execute(
+        """update raw.fetches set outcome = %s, reason = %s, rows_fetched = %s, rows_loaded = %s,
+             rows_duplicate = %s, rows_rejected = %s where fetch_id = %s""",
+        (outcome, reason, counts.fetched, counts.loaded, counts.duplicate, counts.rejected, fetch_id),
+    )
+
+
+def _list(names: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))

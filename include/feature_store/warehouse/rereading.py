@@ -1,0 +1,88 @@
+"""Reading stored answers again, after a parser was mended: times stay as they were frozen, errors are corrected."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import groupby
+
+import psycopg
+
+from feature_store.catalog import Catalog
+from feature_store.sources.contract import Payload
+from feature_store.warehouse.ingest import connector_of
+from feature_store.warehouse.landing import Place
+from feature_store.warehouse.loading import Counts, load, read
+
+ReadBytes = Callable[[str], bytes]
+"""Gives the bytes of a payload by its sha256, wherever they lie now."""
+
+ANSWERS_AT_ONCE = 20
+
+_FETCHES = """
+select fetch_id, stream, series from raw.fetches
+where source = %(source)s and sha256 is not null and outcome <> 'failed' and series is not null
+  and (%(since)s::timestamptz is null or fetched_at >= %(since)s)
+  and (%(fetch_ids)s::bigint[] is null or fetch_id = any(%(fetch_ids)s))
+order by stream, series, fetch_id
+"""
+
+
+@dataclass
+class Reread:
+    """What reading again came to: how many answers of how many, what became of their rows, what cannot be read."""
+
+    total: int
+    answers: int = 0
+    counts: Counts = field(default_factory=Counts)
+    unreadable: list[str] = field(default_factory=list)
+    left_alone: list[str] = field(default_factory=list)
+
+
+def reread(
+    conn: psycopg.Connection,
+    catalog: Catalog,
+    slug: str,
+    read_bytes: ReadBytes,
+    since: datetime | None = None,
+    fetch_ids: list[int] | None = None,
+) -> Iterator[Reread]:
+    """Parse stored answers of a source again, those fetched since an instant (UTC), or certain fetches.
+
+    Yields what it came to so far after every few answers, each of which is committed. A row that reads differently
+    keeps its fetched_at and available_at; a point that the new reading lacks is taken back. Answers whose process died
+    between landing and loading are loaded. Answers of a series that the catalog no longer has are left alone.
+    Raises WarehouseError when the bytes of an answer are gone.
+    """
+    connector = connector_of(catalog, slug)
+    fetches = conn.execute(_FETCHES, {"source": slug, "since": since, "fetch_ids": fetch_ids}).fetchall()
+    conn.commit()
+    found = Reread(total=len(fetches))
+    for (stream, name), group in groupby(fetches, key=lambda fetch: (fetch[1], fetch[2])):
+        ids = [fetch_id for fetch_id, *_ in group]
+        spec = next((series for series in catalog.series(slug, stream) if series.name == name), None)
+        if spec is None:
+            found.left_alone.append(f"{len(ids)} answers of {slug}/{stream}/{name}, which the catalog does not have")
+            continue
+        place = Place(slug, stream, catalog.source(slug).streams[stream].zone or "UTC")
+        for start in range(0, len(ids), ANSWERS_AT_ONCE):
+            answers = [
+                read(spec, fetch_id, connector.parse(_payload(conn, fetch_id, read_bytes)))
+                for fetch_id in ids[start : start + ANSWERS_AT_ONCE]
+            ]
+            conn.commit()
+            found.counts += load(conn, place, spec, answers, is_rereading=True)
+            found.answers += len(answers)
+            found.unreadable += [f"fetch {answer.fetch_id}: {answer.error}" for answer in answers if answer.error]
+            yield found
+    yield found
+
+
+def _payload(conn: psycopg.Connection, fetch_id: int, read_bytes: ReadBytes) -> Payload:
+    row = conn.execute(
+        """select endpoint, url, params, status, content_type, elapsed_ms, context, sha256
+           from raw.fetches where fetch_id = %s""",
+        (fetch_id,),
+    ).fetchone()
+    assert row is not None
+    endpoint, url, params, status, content_type, elapsed_ms, context, sha256 = row
+    return Payload(endpoint, url, params, status, content_type or "", read_bytes(sha256), elapsed_ms, context)
