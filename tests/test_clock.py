@@ -1,6 +1,7 @@
 """One clock for SQL and Python: real, offset or frozen, and it never goes behind what was ingested."""
 
-import re
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -55,16 +56,82 @@ def test_it_never_goes_behind_what_was_ingested(db: psycopg.Connection) -> None:
     assert clock.show(db).mode == "real"
 
 
-# Real time is right where DESIGN says so: rate limits, time-outs, bookkeeping, screens.
-REAL_TIME = {"clock.py", "0001_foundation.sql", "migrate.py", "http.py"}
+PLANTED_PYTHON = [
+    "from datetime import datetime, UTC\nfound = datetime.now(UTC)\n",
+    "import datetime as dt\nfound = dt.datetime.now(dt.UTC)\n",
+    "from datetime import datetime\nfound = {'default': datetime.utcnow}\n",
+    "from datetime import date\nfound = date.today()\n",
+    "from time import time as seconds\nfound = seconds()\n",
+    "import time\nfound = time.time_ns()\n",
+    "import pandas as pd\nfound = pd.Timestamp.now(tz='UTC')\n",
+    "from airflow.sdk import timezone\nfound = timezone.utcnow()\n",
+]
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "include" / "feature_store" / "warehouse").rglob("*.*")), ids=str)
-def test_now_comes_from_the_clock_alone(path: Path) -> None:
-    if path.suffix not in (".py", ".sql") or path.name in REAL_TIME:
-        return
-    asked = re.search(
-        r"datetime\.(now|utcnow)|time\.time\(|(?<!ops\.)\bnow\(\)|clock_timestamp|current_timestamp",
-        path.read_text(),
-    )
-    assert asked is None, f"{path.name} asks for {asked and asked.group()}: use clock.now() or ops.now()"
+@pytest.mark.parametrize(
+    "folder", ["include/feature_store/warehouse", "include/feature_store/replay", "dags", "plugins"]
+)
+def test_the_linter_refuses_another_now_in_python(folder: str) -> None:
+    for source in PLANTED_PYTHON:
+        assert "TID251" in ruff(f"{folder}/planted.py", source), source
+
+
+def test_the_linter_allows_real_time_where_it_is_right() -> None:
+    for name in ("stack/up.py", "sources/circuit.py", "quality/vendored.py"):
+        assert "TID251" not in ruff(f"include/feature_store/{name}", PLANTED_PYTHON[0])
+    assert "TID251" not in ruff("include/feature_store/warehouse/planted.py", "import time\nx = time.monotonic()\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("include/feature_store/warehouse/planted.sql", "select now()"),
+        ("include/feature_store/warehouse/planted.sql", "select pg_catalog.NOW ( )"),
+        ("include/feature_store/warehouse/migrations/0099_planted.sql", "at timestamptz default clock_timestamp()"),
+        ("include/feature_store/warehouse/planted.py", 'conn.execute(f"select {x} where ts < current_timestamp")'),
+        ("dbt_project/models/planted.sql", "select ops.now(),\n  current_date"),
+        ("dbt_project/macros/planted.sql", "{{ run_started_at }}"),
+        ("dbt_project/macros/planted.sql", "{{ modules.datetime.datetime.now() }}"),
+        ("dbt_project/models/planted.yml", "where: ts < localtimestamp"),
+        ("dags/planted.py", "sql = \"select 'now'::timestamptz\""),
+        ("plugins/planted.py", "sql = 'select statement_timestamp()'"),
+    ],
+)
+def test_the_linter_refuses_another_now_in_sql(tmp_path: Path, name: str, text: str) -> None:
+    code, said = one_now(tmp_path, name, text)
+    assert code == 1
+    assert said.startswith(f"{name}:{text.count(chr(10)) + 1}: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("dbt_project/models/planted.sql", "-- not now()\nselect ops.now() /* current_date */ {# now() #}"),
+        ("dbt_project/models/planted.yml", "description: a # now()"),
+        ("include/feature_store/planted.py", '"""Not now()."""\nfound = now()\nsql = "select ops.now()"'),
+    ],
+)
+def test_the_linter_allows_ops_now_and_words_about_time(tmp_path: Path, name: str, text: str) -> None:
+    assert one_now(tmp_path, name, text) == (0, "")
+
+
+def test_make_check_asks_both_linters_about_the_whole_product() -> None:
+    recipe = (ROOT / "Makefile").read_text()
+    assert "ruff check ." in recipe
+    assert ".ci/one_now.py" in recipe
+
+
+def ruff(name: str, source: str) -> str:
+    """What ruff says of `source`, were it in the file `name`, by the repository's own settings."""
+    command = [str(Path(sys.executable).parent / "ruff"), "check", "--no-cache", f"--stdin-filename={name}", "-"]
+    return subprocess.run(command, input=source, capture_output=True, text=True, check=False, cwd=ROOT).stdout
+
+
+def one_now(root: Path, name: str, text: str) -> tuple[int, str]:
+    """The exit code and the words of the SQL check over a tree that holds one file."""
+    planted = root / name
+    planted.parent.mkdir(parents=True)
+    planted.write_text(text)
+    command = [sys.executable, str(ROOT / ".ci" / "one_now.py"), str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout
