@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import (
     DAG,
     Asset,
@@ -12,7 +13,7 @@ from airflow.sdk import (
     get_current_context,
     task,
 )
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from feature_store.catalog import Source, load_catalog
 
@@ -33,35 +34,34 @@ def raw_asset(slug: str) -> Asset:
     return Asset(name=f"raw_{slug}", uri=f"feature-store://raw/{slug}", group="raw")
 
 
-def series_of(source: Source) -> list[dict[str, str]]:
-    """Every series of a source, as the mapped tasks take them."""
-    return [
-        {"stream": stream, "series": series.name}
-        for stream in source.streams
-        for series in catalog.series(source.slug, stream)
-    ]
+@task(map_index_template="{{ said }}")
+def fetch_and_load(slug: str, stream: str, by_interval: bool = False) -> int:
+    """Fetch the series of a stream, land the answers, load what is new; returns how many rows were added.
 
-
-@task(map_index_template="{{ series }}")
-def fetch_and_load(slug: str, stream: str, series: str, by_interval: bool = False) -> int:
-    """Fetch one series, land the answers, load what is new; returns how many rows were added."""
-    from feature_store.errors import Malformed, Refused
+    A series that fails keeps no other from arriving. What cannot be mended by asking again fails at once.
+    """
+    from feature_store.errors import CircuitOpen, OutOfReach, Retriable
+    from feature_store.pipeline.streams import ingest_stream
     from feature_store.settings import load_settings
     from feature_store.sources.contract import Window
     from feature_store.warehouse.connection import connect
-    from feature_store.warehouse.ingest import ingest
 
     context = get_current_context()
-    context["series"] = series  # type: ignore[typeddict-unknown-key]  # names the mapped task in the UI
+    context["said"] = stream  # type: ignore[typeddict-unknown-key]  # names the mapped task in the UI
     window = Window(context["data_interval_start"], context["data_interval_end"]) if by_interval else None
-    spec = next(s for s in catalog.series(slug, stream) if s.name == series)
     with connect() as conn:
-        try:
-            counts = ingest(conn, catalog, load_settings(), spec, window, run_id=context["run_id"])
-        except (Refused, Malformed) as error:
-            raise AirflowFailException(f"{slug}/{stream}/{series}: {error}") from error
-    print(f"{slug}/{stream}/{series}: {counts}")  # noqa: T201 - the task's log
-    return counts.loaded
+        arrived = ingest_stream(conn, catalog, load_settings(), (slug, stream), window, context["run_id"])
+    print(f"{slug}/{stream}: {arrived.counts}")  # noqa: T201 - the task's log
+    said = "\n".join(str(error) for error in arrived.failures)
+    if any(not isinstance(error, CircuitOpen | OutOfReach) for error in arrived.failures):
+        may_pass = any(isinstance(error, Retriable) for error in arrived.failures)
+        raise (AirflowException if may_pass else AirflowFailException)(said)
+    if arrived.failures:
+        until = [error.until for error in arrived.failures if isinstance(error, CircuitOpen)]
+        if until:
+            context["said"] = f"{stream}: not asked before {max(until):%H:%M} UTC"  # type: ignore[typeddict-unknown-key]
+        raise AirflowSkipException(said)
+    return arrived.counts.loaded
 
 
 @task(trigger_rule=TriggerRule.ALL_DONE)
@@ -75,21 +75,17 @@ def announce(slug: str) -> None:
             raise AirflowSkipException("nothing new: every row was transformed already")
 
 
-@task
-def every_series_arrived(loaded: list[int]) -> None:
-    """Fails with the run when a series failed, though what arrived is passed on."""
-    print(f"{sum(loaded)} rows added")  # noqa: T201 - the task's log
-
-
 def wire(source: Source, *, by_interval: bool) -> None:
-    """fetch_and_load for each series → announce, and the run's verdict."""
+    """fetch_and_load for each stream that has series → announce, and the run's verdict."""
+    streams = [stream for stream in source.streams if catalog.series(source.slug, stream)]
     loaded = (
         fetch_and_load.override(pool=f"source_{source.slug}")
         .partial(slug=source.slug, by_interval=by_interval)
-        .expand_kwargs(series_of(source))
+        .expand(stream=streams)
     )
     loaded >> announce.override(outlets=[raw_asset(source.slug)])(source.slug)
-    every_series_arrived(loaded)
+    # Fails with the run when a stream failed, though what arrived is passed on; the scheduler runs nothing for it.
+    loaded >> EmptyOperator(task_id="every_stream_arrived", trigger_rule=TriggerRule.NONE_FAILED)
 
 
 def live_tail(source: Source) -> DAG:
@@ -107,7 +103,8 @@ def live_tail(source: Source) -> DAG:
 
 Each run reads again what became available shortly before the last complete run, lands every answer in
 `raw.fetches` and adds what is new to `raw.{source.slug}_*`. Running it twice adds nothing.
-A red series failed for good (wrong key, unknown series, unreadable answer): its task says why; the others went on.
+A red stream failed (wrong key, unknown series, unreadable answer): its log says which series and why; the others went
+on. A skipped one is left alone because its host asked for it: its name says until when, `feature-store status` why.
 [Documentation of the source]({source.docs_url})""",
     )
     def pipeline() -> None:
@@ -127,8 +124,12 @@ def backfill(source: Source) -> DAG:
         default_args=TASK_DEFAULTS,
         tags=["backfill", source.source_class, source.slug],
         doc_md=f"""### {source.name}: backfill by month
-One run per month: it reads what **became available** in that month (for FRED: the vintages of the month).
-Use *Trigger → Backfill* and choose the months; the end date is exclusive. Reading a month twice adds nothing.""",
+One run per month of history: of FRED the vintages of that month, of other sources the points of that month.
+Use *Trigger → Backfill* and choose the months; the end date is exclusive. Reading a month twice adds nothing.
+
+A month is loaded chunk by chunk, and each task's log says how far it is, as does `feature-store status` under
+`windows`. A run that was killed goes on where its last whole chunk ended when its task is cleared or a new run asks for
+the same month. Streams that answer only for now are skipped.""",
     )
     def pipeline() -> None:
         wire(source, by_interval=True)

@@ -1,10 +1,13 @@
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from feature_store.catalog.sync import sync
+from feature_store.pipeline.models import run_dbt
+from feature_store.settings import Settings
 from tests.conftest import database
 
 from .store import Store, open_store, shipped
@@ -14,11 +17,16 @@ NAME = "pipeline"
 
 
 @pytest.fixture(scope="session")
-def stocked(server: str, template: str) -> Iterator[str]:
-    """A migrated database with the shipped catalog in it, to copy from."""
-    with database(server, "stocked", template) as dsn:
-        with psycopg.connect(dsn) as conn:
-            sync(conn, shipped())
+def stocked(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A migrated database with the shipped catalog and dbt's models in it, to copy from."""
+    with ExitStack() as kept:
+        with database(server, NAME, template) as dsn:
+            with psycopg.connect(dsn) as conn:
+                sync(conn, shipped())
+                conn.execute("select ops.open_window('transform')")
+            home = tmp_path_factory.mktemp("stocked")
+            run_dbt(Settings(FEATURE_STORE_POSTGRES_DSN=dsn, FEATURE_STORE_HOME=home), "run")
+            kept.enter_context(database(server, "stocked", NAME))
         yield "stocked"
 
 

@@ -94,6 +94,7 @@ def test_a_bad_answer_is_recorded_and_the_next_run_recovers(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     monkeypatch.setattr("feature_store.sources.http.TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr("feature_store.sources.patience.SLOW_DOWN_SECONDS", 0.01)
     held = loaded.hash()
     loaded.fault(**fault, count=2)
 

@@ -1,31 +1,28 @@
 """The command line: `feature-store …`."""
 
-import json
 import sys
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from feature_store.cli import catalog, quality, replay, stack
+from feature_store.cli import archive, catalog, quality, rejects, replay, stack
+from feature_store.cli.options import AsJson, instant, print_json, print_table
+from feature_store.cli.simulate import simulate
 from feature_store.errors import FeatureStoreError
 
 app = typer.Typer(no_args_is_help=True, help="A feature store for financial data that never lies about time.")
+app.add_typer(archive.app, name="archive")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(quality.app, name="quality")
+app.add_typer(rejects.app, name="rejects")
 app.add_typer(replay.app, name="replay")
 app.add_typer(stack.app, name="stack")
+app.command()(rejects.reprocess)
+app.command()(simulate)
 console = Console()
-
-
-def _instant(text: str) -> datetime:
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no instant such as 2024-06-01 or 2024-06-01T16:30:00Z") from None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 @app.command()
@@ -44,7 +41,7 @@ def settings() -> None:
 def hash_(
     as_of: Annotated[
         datetime | None,
-        typer.Option(parser=_instant, help="Only what was available by then: ISO 8601, UTC unless it names a zone."),
+        typer.Option(parser=instant, help="Only what was available by then: ISO 8601, UTC unless it names a zone."),
     ] = None,
 ) -> None:
     """Print one hash over all points as known today, or as of an instant: equal content, equal hash."""
@@ -56,8 +53,8 @@ def hash_(
 
 
 @app.command()
-def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show the clock, each series' progress, each feature's latest point and what was rejected."""
+def status(as_json: AsJson = False) -> None:
+    """Show clock, hosts that gave trouble, each series' progress, each feature's latest point and what was rejected."""
     from feature_store.catalog import load_catalog
     from feature_store.warehouse.connection import connect
     from feature_store.warehouse.status import read_status
@@ -65,11 +62,11 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     with connect() as conn:
         found = read_status(conn, load_catalog())
     if as_json:
-        typer.echo(json.dumps(found, indent=2, default=str))
+        print_json(found)
         return
     for name, rows in found.items():
         if isinstance(rows, list):
-            _print_table(name, rows)
+            print_table(name, rows)
         else:
             console.print(f"{name}: {rows}")
 
@@ -96,12 +93,3 @@ def main() -> None:
     except FeatureStoreError as error:
         Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False)
         raise SystemExit(1) from None
-
-
-def _print_table(title: str, rows: list[dict[str, object]]) -> None:
-    table = Table(title=title, title_justify="left")
-    for name in rows[0] if rows else ["nothing yet"]:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    console.print(table)

@@ -30,12 +30,13 @@ FolderOption = Annotated[Path | None, typer.Option(help="Folder of series [defau
 @app.command()
 def serve(
     folder: FolderOption = None,
-    port: Annotated[int | None, typer.Option(help="Port on 127.0.0.1 [default: the settings' port]")] = None,
+    port: Annotated[int | None, typer.Option(help="Port [default: the settings' port]")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; in a container 0.0.0.0")] = "127.0.0.1",
 ) -> None:
     """Answer as the upstream sources would at the clock's instant, until interrupted."""
     from feature_store.replay.server import serve as run
 
-    run(folder, port)
+    run(folder, port, host)
 
 
 @app.command()
@@ -79,11 +80,15 @@ def add_fault(  # noqa: PLR0913 - one option per field of a fault
     path: Annotated[str | None, typer.Option(help="Only paths containing this")] = None,
     series: Annotated[str | None, typer.Option(help="Only requests for this series")] = None,
     count: Annotated[int, typer.Option(help="Requests to spoil; 0 spoils all until cleared")] = 1,
-    status: Annotated[int | None, typer.Option(help="status: 400, 404, 418, 429, 451, 500 or 503")] = None,
+    status: Annotated[
+        int | None, typer.Option(help="status: 400, 403, 404, 418, 429, 451, 500, 502, 503 or 504")
+    ] = None,
     message: Annotated[str | None, typer.Option(help="status: the source's words")] = None,
     retry_after: Annotated[int | None, typer.Option(help="status: seconds; without it no such header")] = None,
     seconds: Annotated[float | None, typer.Option(help="timeout: how long to hold the answer back")] = None,
-    field: Annotated[str | None, typer.Option(help="renamed, dropped, scaled: the JSON field")] = None,
+    field: Annotated[
+        str | None, typer.Option(help="renamed, dropped, scaled: the JSON field, or the position in a row")
+    ] = None,
     to: Annotated[str | None, typer.Option(help="renamed: the new name")] = None,
     factor: Annotated[str | None, typer.Option(help="scaled: number to multiply with")] = None,
     parameter: Annotated[str | None, typer.Option(help="ignored: the parameter that is overlooked")] = None,

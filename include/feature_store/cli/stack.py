@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Callable
 from typing import Annotated, NoReturn
 
 import typer
@@ -16,8 +17,8 @@ from feature_store.settings import load_settings
 from feature_store.stack.processes import memory_bytes
 from feature_store.stack.report import info as stack_info
 from feature_store.stack.report import print_addresses, print_features
-from feature_store.stack.services import exclusive, open_stack
-from feature_store.stack.steps import run_steps, screen_for
+from feature_store.stack.services import Stack, exclusive, open_stack
+from feature_store.stack.steps import Step, run_steps, screen_for
 from feature_store.stack.supervision import Supervisor
 
 app = typer.Typer(help="Start, stop and describe the local services.", no_args_is_help=True)
@@ -46,6 +47,23 @@ def up() -> None:
         console.print("Interrupted. What was started runs on; `make up` continues, `make down` stops it.")
         _leave(130)
     console.print(f"{count} features, {time.monotonic() - began:.0f} s. `make down` stops it all and keeps the data.")
+
+
+@app.command()
+def prepare() -> None:
+    """In containers: bring bucket, tables, catalog and dbt's manifest up to date before Airflow starts."""
+    from feature_store.stack.containers import prepare_steps
+
+    _run(prepare_steps)
+
+
+@app.command()
+def begin() -> None:
+    """In containers: once Airflow runs, let the DAGs run, wait for the main job and print the features."""
+    from feature_store.stack.containers import begin_steps
+
+    stack = _run(begin_steps)
+    print_features(_console(), stack.settings.postgres_dsn)
 
 
 @app.command()
@@ -105,6 +123,17 @@ def _console() -> Console:
     """A log has no width: tables must not be cut to 80 columns there."""
     console = Console()
     return console if console.is_terminal else Console(width=140)
+
+
+def _run(steps: Callable[[Stack], list[Step]]) -> Stack:
+    try:
+        stack = open_stack()
+        with exclusive(stack.home):
+            run_steps(steps(stack), screen_for(_console()), stack.logs / "up.tracebacks.log")
+    except FeatureStoreError as error:
+        _failed(error)
+        _leave(1)
+    return stack
 
 
 def _stop() -> None:

@@ -158,7 +158,6 @@ class Airflow:
                 "parsing_processes": "2",
             },
             "usage_data_collection": {"enabled": "False"},
-            "cosmos": {"enable_telemetry": "False"},
         }
         return {
             f"AIRFLOW__{section}__{name}".upper(): value

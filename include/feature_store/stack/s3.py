@@ -7,7 +7,6 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
@@ -114,13 +113,6 @@ class S3:
         except (BotoCoreError, ClientError):
             return False
         return True
-
-    def create_bucket(self, uri: str) -> None:
-        """Make the bucket of an `s3://bucket/...` URI unless it exists."""
-        bucket = urlsplit(uri).netloc
-        client = self.client()
-        if bucket not in {held.get("Name") for held in client.list_buckets()["Buckets"]}:
-            client.create_bucket(Bucket=bucket)
 
     def _derived(self, purpose: str) -> str:
         return hashlib.sha256(f"{purpose}:{self.internal_key}".encode()).hexdigest()

@@ -13,11 +13,13 @@ from pathlib import Path
 import psycopg
 
 from feature_store import clock
+from feature_store.archive import set_up
 from feature_store.catalog import load_catalog
 from feature_store.catalog.sync import sync
 from feature_store.errors import StackError
+from feature_store.pipeline.walk import is_new, walk_snapshots
 from feature_store.quality.vendored import ensure_assets
-from feature_store.replay.generate import generate
+from feature_store.replay.generate import SOURCES, generate
 from feature_store.stack.airflow import PROGRAMS
 from feature_store.stack.airflow_client import Run
 from feature_store.stack.ports import is_free, require_free
@@ -25,11 +27,9 @@ from feature_store.stack.processes import listener, stack_processes
 from feature_store.stack.services import METADATA, PORTS, Stack
 from feature_store.stack.steps import Note, Step
 from feature_store.stack.supervision import inherited, tail
-from feature_store.warehouse.dbt import PROJECT, dags_manifest, dbt_environment, docs_page, target_folder
+from feature_store.warehouse.dbt import PROJECT, dbt_environment, docs_page, parsed_project
 from feature_store.warehouse.migrate import migrate
 
-MAIN_JOB = "ingest_fred"
-FETCH_TASK = "fetch_and_load"
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
 DISK_NEEDED = 2 * 1024**3
 
@@ -49,6 +49,7 @@ def up_steps(stack: Stack) -> list[Step]:
         Step("supervisor", "Start the supervisor", start.supervisor, ("preflight",), logs / "supervisord.log"),
         Step("postgres", "Start PostgreSQL", start.postgres, ("supervisor",), logs / "postgres.log"),
         Step("s3", "Start the S3 server", start.s3, ("supervisor",), logs / "s3.log"),
+        Step("bucket", "Set up the bucket", start.bucket, ("s3",), logs / "s3.log"),
         Step("migrate", "Migrate the database", start.migrate, ("postgres",)),
         Step("catalog", "Synchronise the catalog", start.catalog, ("migrate",)),
         Step(
@@ -63,18 +64,19 @@ def up_steps(stack: Stack) -> list[Step]:
         Step("airflow", "Start Airflow", start.airflow, ("airflow-db", "dbt"), logs / "airflow-api-server.log"),
         Step("dags", "Parse the DAGs", start.dags, ("airflow", "catalog"), logs / "airflow-dag-processor.log"),
     ]
-    before_ingest: tuple[str, ...] = ("dags", "s3")
+    before_ingest: tuple[str, ...] = ("dags", "bucket")
     if stack.serves_replay:
         steps += [
             Step("replay-data", "Make the replay's series", start.replay_data, ("migrate",)),
             Step("replay", "Start the replay server", start.replay, ("replay-data",), logs / "replay.log"),
+            Step("walk", "Live through the last day", start.walk, ("replay", "catalog"), logs / "replay.log"),
         ]
-        before_ingest = (*before_ingest, "replay")
+        before_ingest = (*before_ingest, "walk")
     task_logs = stack.airflow.task_logs
     return [
         *steps,
-        Step("ingest", f"Run {MAIN_JOB}", start.ingest, before_ingest, task_logs),
-        Step("transform", "Run what follows from it", start.follow, ("ingest",), task_logs),
+        Step("ingest", "Load the histories", start.ingest, before_ingest, task_logs),
+        Step("transform", "Run what follows from them", start.follow, ("ingest",), task_logs),
         Step("docs", "Write dbt's docs", start.docs, ("transform",), logs / "dbt-docs.log"),
     ]
 
@@ -84,7 +86,8 @@ class _Start:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._main_run: Run | None = None
+        self._main_jobs = [f"ingest_{slug}" for slug in load_catalog().connected_slugs]
+        self._main_runs: list[Run] = []
         self._parsed_since = datetime.now(UTC)
 
     def preflight(self, note: Note) -> str:
@@ -123,11 +126,16 @@ class _Start:
         return f"{said} on port {stack.settings.port_postgres}"
 
     def s3(self, note: Note) -> str:
-        """Start the S3 server and have the bucket."""
+        """Start the S3 server."""
         stack = self._stack
         said = self._start("s3", stack.s3.is_ready, 60)
-        stack.s3.create_bucket(stack.settings.export_s3_uri)
         return f"{said} on port {stack.settings.port_s3}"
+
+    def bucket(self, note: Note) -> str:
+        """Have the bucket with its versioning, encryption and lifecycle."""
+        done = set_up(self._stack.settings)
+        said = ", ".join(done.changes) or "nothing to change"
+        return "\n".join([f"{self._stack.settings.export_s3_uri}: {said}", *done.refused])
 
     def migrate(self, note: Note) -> str:
         """Bring the tables up to date."""
@@ -150,7 +158,8 @@ class _Start:
         with psycopg.connect(stack.settings.postgres_dsn) as connection:
             now = clock.now(connection)
         stamp = folder / ".generated"
-        if stamp.exists() and now < datetime.fromisoformat(stamp.read_text()) + _REPLAY_FRESH:
+        has_every_source = all((folder / slug).is_dir() for slug in SOURCES)
+        if has_every_source and stamp.exists() and now < datetime.fromisoformat(stamp.read_text()) + _REPLAY_FRESH:
             return "there already"
         generate(folder, now)
         stamp.write_text(now.isoformat())
@@ -185,16 +194,12 @@ class _Start:
         return f"{said} on port {self._stack.settings.port_airflow}"
 
     def dbt(self, note: Note) -> str:
-        """Have dbt's manifest, from which the DAGs learn the models."""
-        stack = self._stack
-        manifest = dags_manifest(stack.settings)
+        """Have the dbt project parsed, for the scheduler and its tasks to begin with."""
+        parsed = parsed_project(self._stack.settings)
         newest = max(path.stat().st_mtime for path in PROJECT.rglob("*") if path.is_file())
-        if manifest.exists() and manifest.stat().st_mtime > newest:
+        if parsed.exists() and parsed.stat().st_mtime > newest:
             return "there already"
         self._dbt("parse")
-        copy = manifest.with_suffix(".new")
-        shutil.copy(target_folder(stack.settings) / "manifest.json", copy)
-        copy.replace(manifest)
         return "project parsed"
 
     def assets(self, note: Note) -> str:
@@ -204,8 +209,8 @@ class _Start:
 
     def docs(self, note: Note) -> str:
         """Write dbt's docs as one page."""
-        page, manifest = docs_page(self._stack.settings), dags_manifest(self._stack.settings)
-        if not page.exists() or page.stat().st_mtime < manifest.stat().st_mtime:
+        page, parsed = docs_page(self._stack.settings), parsed_project(self._stack.settings)
+        if not page.exists() or page.stat().st_mtime < parsed.stat().st_mtime:
             self._dbt("docs", "generate", "--static")
         return str(page)
 
@@ -222,26 +227,46 @@ class _Start:
             if time.monotonic() - began > _PARSE_SECONDS:
                 raise StackError(f"these DAG files gave no DAG: {', '.join(sorted(missing))}")
             time.sleep(0.5)
-        if MAIN_JOB not in client.dags():
-            raise StackError(f"no file in {self._stack.airflow.dags} holds the DAG {MAIN_JOB}")
-        self._unpause({MAIN_JOB, *_FOLLOWERS})
+        if lacking := set(self._main_jobs) - client.dags().keys():
+            raise StackError(f"no file in {self._stack.airflow.dags} holds the DAGs {', '.join(sorted(lacking))}")
+        self._unpause({*self._main_jobs, *_FOLLOWERS})
         return f"{len(client.dags())} DAGs in {len(files)} files"
 
+    def walk(self, note: Note) -> str:
+        """Give a new store the last day of the streams that answer only for now."""
+        with psycopg.connect(self._stack.settings.postgres_dsn, options="-c timezone=UTC") as connection:
+            if not is_new(connection):
+                return "points were ingested already: the clock does not go back"
+            counts = walk_snapshots(
+                connection,
+                load_catalog(),
+                self._stack.settings,
+                lambda at, number, total: note(f"{at:%H:%M} UTC", number, total),
+            )
+        return str(counts)
+
     def ingest(self, note: Note) -> str:
-        """Run the main job through Airflow. A series that failed does not keep the others from arriving."""
-        run = self._wait(self._stack.airflow_client.trigger(MAIN_JOB), note, 600)
-        self._main_run = run
-        if run.state == "success":
-            return f"run {run.run_id} succeeded"
-        if "success" not in self._stack.airflow_client.states(run, FETCH_TASK):
-            raise StackError(self._failure(run))
-        return f"{self._failure(run)}\nThe other series arrived."
+        """Run the live tails through Airflow. A series that failed does not keep the others from arriving."""
+        client = self._stack.airflow_client
+        self._main_runs = [client.trigger(dag_id) for dag_id in self._main_jobs]
+        ended = [self._wait(run, note, 600) for run in self._main_runs]
+        failures = [self._failure(run) for run in ended if run.state != "success"]
+        if failures and not self._has_arrived():
+            raise StackError("\n".join(failures))
+        return "\n".join([*failures, "The rest arrived."] if failures else ["all of them succeeded"])
+
+    def _has_arrived(self) -> bool:
+        with psycopg.connect(self._stack.settings.postgres_dsn) as connection:
+            row = connection.execute(
+                "select exists (select from raw.fetches where outcome = 'loaded' and run_id = any(%s))",
+                ([run.run_id for run in self._main_runs],),
+            ).fetchone()
+        return row == (True,)
 
     def follow(self, note: Note) -> str:
-        """Wait for the runs that the main job's data set off, and for those that follow from them."""
-        assert self._main_run is not None
+        """Wait for the runs that the histories set off, and for those that follow from them."""
         client = self._stack.airflow_client
-        frontier = [self._main_run]
+        frontier = list(self._main_runs)
         followed: list[Run] = []
         while frontier:
             producer = frontier.pop()

@@ -1,0 +1,55 @@
+"""All series of a stream: what a task of the DAGs `ingest_<slug>` and `backfill_<slug>` does."""
+
+import logging
+from dataclasses import dataclass, field
+
+import psycopg
+
+from feature_store.catalog import Catalog
+from feature_store.errors import FeatureStoreError
+from feature_store.settings import Settings
+from feature_store.sources.contract import Window
+from feature_store.warehouse.ingest import ingest
+from feature_store.warehouse.loading import Counts
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Arrived:
+    """What became of the rows of a stream's series, and which series failed with what."""
+
+    counts: Counts = field(default_factory=Counts)
+    failures: list[FeatureStoreError] = field(default_factory=list)
+
+
+def ingest_stream(
+    conn: psycopg.Connection,
+    catalog: Catalog,
+    settings: Settings,
+    place: tuple[str, str],
+    window: Window | None = None,
+    run_id: str = "manual",
+) -> Arrived:
+    """Ingest every series of a stream, given as (slug, stream): the live tail, or a window of history.
+
+    A series that fails keeps no other from arriving.
+    """
+    arrived = Arrived()
+    for series in catalog.series(*place):
+        name = "/".join((*place, series.name))
+        try:
+            counts = ingest(conn, catalog, settings, series, window, run_id)
+        except FeatureStoreError as error:
+            conn.rollback()
+            logger.warning("%s: %s", name, error)
+            arrived.failures.append(error)
+        else:
+            logger.info("%s: %s", name, counts)
+            arrived.counts += counts
+    return arrived
+
+
+def streams_of(catalog: Catalog, slug: str) -> list[str]:
+    """The streams of a source that have series to ask for."""
+    return [stream for stream in catalog.source(slug).streams if catalog.series(slug, stream)]
