@@ -1,6 +1,7 @@
 """`make bench`: every benchmark in turn, one line each."""
 
-from benchmarks import append
+from benchmarks import append, export
 
 if __name__ == "__main__":
     append.main()
+    export.main()

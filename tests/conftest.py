@@ -8,8 +8,14 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from feature_store.stack.ports import free_port
 from feature_store.stack.postgres import scratch_postgres
+from feature_store.stack.s3 import S3
+from feature_store.stack.secrets import ensure_secrets
+from feature_store.stack.supervision import Program, Supervisor, run_folder
 from feature_store.warehouse.migrate import migrate
+
+from .archive.store import Server
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "real"
 
@@ -49,6 +55,26 @@ def real_series() -> Path:
     if not SHARED.exists():
         pytest.skip("real histories are not beside this checkout (../shared/real)")
     return SHARED / "series"
+
+
+@pytest.fixture(scope="session")
+def s3_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """SeaweedFS under a supervisor."""
+    home = tmp_path_factory.mktemp("s3")
+    held = ensure_secrets(home)
+    names = ("s3_access_key", "s3_secret_key", "s3_sse_key", "s3_internal_key")
+    server = S3(home, free_port(), *(held[name] for name in names))
+    supervisor = Supervisor(home)
+    supervisor.ensure([Program("s3", server.command(run_folder(home)), home, server.environment())])
+    yield Server(server, supervisor)
+    supervisor.shutdown()
+
+
+@pytest.fixture
+def s3(s3_of_session: Server) -> Server:
+    """The server, running, whatever the test before did to it."""
+    s3_of_session.start()
+    return s3_of_session
 
 
 @contextmanager

@@ -51,6 +51,12 @@ class Settings(BaseSettings):
     port_airflow: Port = Field(18080, alias="FEATURE_STORE_PORT_AIRFLOW", description="Airflow API server and UI")
     port_api: Port = Field(18000, alias="FEATURE_STORE_PORT_API", description="REST API")
 
+    s3_endpoint: str | None = Field(
+        None,
+        alias="FEATURE_STORE_S3_ENDPOINT",
+        pattern=r"^https?://",
+        description="S3 server, when it is not the embedded one; boto3 finds its credentials and region (AWS_...)",
+    )
     export_s3_uri: str = Field("s3://lav-features", alias="FEATURE_STORE_EXPORT_S3_URI", pattern=r"^s3://[a-z0-9.-]+")
     retention_days: int = Field(90, alias="FEATURE_STORE_RETENTION_DAYS", ge=1, description="30-90 is usual")
     parquet_batch_cron: str = Field("*/15 * * * *", alias="FEATURE_STORE_PARQUET_BATCH_CRON")
@@ -86,6 +92,11 @@ class Settings(BaseSettings):
             return self.dsn.get_secret_value()
         password = self.secret("postgres_password")
         return f"postgresql://feature_store:{password}@127.0.0.1:{self.port_postgres}/feature_store"
+
+    @property
+    def s3_url(self) -> str:
+        """Where S3 listens."""
+        return self.s3_endpoint or f"http://127.0.0.1:{self.port_s3}"
 
     @property
     def replay_url(self) -> str:

@@ -1,0 +1,115 @@
+"""The bucket of FEATURE_STORE_EXPORT_S3_URI: objects in, objects out, errors in words.
+
+Without FEATURE_STORE_S3_ENDPOINT it is the embedded server's, with its generated keys. With one, boto3 finds
+credentials and region itself: AWS_ACCESS_KEY_ID, AWS_PROFILE, a role.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from feature_store.errors import ArchiveError
+from feature_store.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+CONNECTIONS = 16
+"""How many objects are on their way at once."""
+
+EXPORT_TAG = "layer=export"
+"""The tag of exported files: the bucket's lifecycle goes by it."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The bucket and the folder in it that the archive owns; keys are relative to that folder."""
+
+    client: "S3Client" = field(repr=False)
+    endpoint: str
+    name: str
+    prefix: str
+
+    def uri(self, key: str) -> str:
+        """`s3://bucket/prefix/key`."""
+        return f"s3://{self.name}/{self.prefix}{key}"
+
+    def put(self, key: str, body: bytes, tags: str = "") -> datetime:
+        """Write an object in one request; returns when, by the server's clock, UTC. Raises ArchiveError."""
+        with self.asking(f"write {self.uri(key)}"):
+            answer = self.client.put_object(Bucket=self.name, Key=self.prefix + key, Body=body, Tagging=tags)
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+
+    def get(self, uri: str) -> bytes:
+        """The object at an `s3://` URI, which may lie in an earlier bucket. Raises ArchiveError."""
+        place = urlsplit(uri)
+        with self.asking(f"read {uri}"):
+            return self.client.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read()
+
+    def remove(self, key: str) -> bool:
+        """Delete an object that is there; says whether it was. Raises ArchiveError."""
+        from botocore.exceptions import ClientError
+
+        with self.asking(f"delete {self.uri(key)}"):
+            try:
+                self.client.head_object(Bucket=self.name, Key=self.prefix + key)
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+                    return False
+                raise
+            self.client.delete_object(Bucket=self.name, Key=self.prefix + key)
+        return True
+
+    @contextmanager
+    def asking(self, doing: str) -> Iterator[None]:
+        """Turn what boto3 raises into an ArchiveError that names endpoint and remedy."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except ClientError as error:
+            said = error.response["Error"]
+            if said["Code"] == "NoSuchBucket":
+                raise ArchiveError(
+                    f"there is no bucket {self.name} at {self.endpoint}: `feature-store archive setup` makes it"
+                ) from None
+            raise ArchiveError(
+                f"S3 at {self.endpoint} refused to {doing}: {said['Code']}: {said.get('Message', '')}"
+            ) from None
+        except BotoCoreError as error:
+            raise ArchiveError(
+                f"S3 at {self.endpoint} could not {doing}: {error}. Is it up, and is FEATURE_STORE_S3_ENDPOINT right? "
+                "`make up` starts the embedded one. Nothing is lost: the next run catches up"
+            ) from None
+
+
+@cache
+def open_bucket(settings: Settings) -> Bucket:
+    """The archive's place on S3; asks nothing of the server yet."""
+    import boto3
+    from botocore.config import Config
+
+    session = boto3.Session()
+    is_embedded = settings.s3_endpoint is None
+    client = session.client(
+        "s3",
+        endpoint_url=settings.s3_url,
+        aws_access_key_id=settings.secret("s3_access_key") if is_embedded else None,
+        aws_secret_access_key=settings.secret("s3_secret_key") if is_embedded else None,
+        region_name=(None if is_embedded else session.region_name) or "us-east-1",
+        config=Config(
+            proxies={} if is_embedded else None,
+            connect_timeout=3,
+            read_timeout=60,
+            retries={"mode": "standard", "max_attempts": 3},
+            max_pool_connections=CONNECTIONS,
+        ),
+    )
+    place = urlsplit(settings.export_s3_uri)
+    folder = place.path.strip("/")
+    return Bucket(client, settings.s3_url, place.netloc, f"{folder}/" if folder else "")
