@@ -1,13 +1,17 @@
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
-from .server import Fred, Wall, serving
+from feature_store.replay.generate import generate
+
+from .server import Binance, Fred, Wall, serving
 
 START = "2024-03-01T12:00:00+00:00"
+GENERATED_AT = datetime(2026, 11, 22, 12, 0, 30, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +20,14 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[st
     folder, wall = tmp_path_factory.mktemp("replay"), Wall(START)
     with serving(folder, wall) as url:
         yield url, folder, wall
+
+
+@pytest.fixture(scope="session")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The default folder as of GENERATED_AT, not to be changed."""
+    folder = tmp_path_factory.mktemp("generated")
+    generate(folder, GENERATED_AT)
+    return folder
 
 
 @pytest.fixture
@@ -39,5 +51,14 @@ def fred(shared_server: tuple[str, Path, Wall], folder: Path, wall: Wall) -> Ite
     """A client of the server, which has no faults and nothing to serve yet."""
     httpx.delete(f"{shared_server[0]}/_faults")
     client = Fred(shared_server[0])
+    yield client
+    client.http.close()
+
+
+@pytest.fixture
+def binance(shared_server: tuple[str, Path, Wall], folder: Path, wall: Wall) -> Iterator[Binance]:
+    """The same for Binance."""
+    httpx.delete(f"{shared_server[0]}/_faults")
+    client = Binance(shared_server[0])
     yield client
     client.http.close()

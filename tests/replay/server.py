@@ -4,8 +4,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
@@ -86,3 +87,45 @@ class Fred:
         answer = self.get(path, series, **params)
         assert answer.status_code == 400, answer.text
         return str(answer.json()["error_message"])
+
+
+CANDLES = "ts,open,high,low,close,volume,quote_volume,trades,taker_base_volume,taker_quote_volume"
+
+
+def candle(start: str, minutes: int, price: float = 100) -> str:
+    """A row of a table of candles, so many minutes after `start`."""
+    at = datetime.fromisoformat(start) + timedelta(minutes=minutes)
+    cells = (price, price + 2, price - 1.5, price + 1, 2.5, 2.5 * price, 25, 1, price)
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}," + ",".join(map(str, cells))
+
+
+def candles(folder: Path, symbol: str, rows: list[str], stream: str = "klines_1m") -> Path:
+    """Put a table of candles into a folder."""
+    return write(folder, symbol, "\n".join([CANDLES, *rows]) + "\n", f"binance/{stream}")
+
+
+def ms(instant: str) -> int:
+    """Milliseconds since 1970."""
+    return round(datetime.fromisoformat(instant).timestamp() * 1000)
+
+
+class Binance:
+    """A client of both of Binance's hosts, which are one here."""
+
+    def __init__(self, base_url: str) -> None:
+        self.base_url = base_url
+        self.http = httpx.Client(base_url=f"{base_url}/binance", timeout=10, trust_env=False)
+
+    def get(self, path: str, **params: str | int) -> httpx.Response:
+        return self.http.get(path, params=params)
+
+    def ok(self, path: str, **params: str | int) -> Any:
+        answer = self.get(path, **params)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def klines(self, symbol: str, interval: str = "1m", **params: str | int) -> list[list[Any]]:
+        return list(self.ok("/api/v3/klines", symbol=symbol, interval=interval, **params))
+
+    def funding(self, symbol: str, **params: str | int) -> list[dict[str, Any]]:
+        return list(self.ok("/fapi/v1/fundingRate", symbol=symbol, **params))

@@ -9,6 +9,7 @@ from feature_store.replay.convert import Reading, convert
 from feature_store.replay.folder import Folder
 from feature_store.replay.schedule import CatalogSchedule
 
+CANDLES = "ts,open,high,low,close,volume,quote_volume,trades,taker_base_volume,taker_quote_volume"
 TO = "fred/observations/WALCL"
 
 
@@ -66,6 +67,55 @@ def test_vintage_dates_become_noon_in_st_louis(tmp_path: Path) -> None:
         "2024-01-01,270,2024-01-25T18:00:00Z,Billions of Dollars",
         "2024-01-01,268.0,2024-07-25T17:00:00Z,Billions of Dollars",
     ]
+
+
+def test_candles_keep_their_columns(tmp_path: Path) -> None:
+    text = """open_time,open,high,low,close,volume,quote_volume,count,taker_buy_volume,taker_buy_quote_volume,ignore
+1735689660000000,2,3,1,2.5,10,22,7,4,9,0
+1735689600000000,1,2,1,2,5,8,3,2,3,0
+"""
+    assert converted(tmp_path, text, to="binance/klines_1m/BTCUSDT") == [
+        CANDLES,
+        "2025-01-01T00:00:00Z,1,2,1,2,5,8,3,2,3",
+        "2025-01-01T00:01:00Z,2,3,1,2.5,10,22,7,4,9",
+    ]
+
+
+def test_candles_without_a_quote_volume_have_it_at_the_mean_price(tmp_path: Path) -> None:
+    text = "open_time_ms,open,high,low,close,volume\n1735689600000,1,4,1,2,1e-05\n"
+    assert (
+        converted(tmp_path, text, to="binance/klines_1h/BTCUSDT")[1]
+        == "2025-01-01T00:00:00Z,1,4,1,2,1e-05,0.00002,0,0,0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "reading", "complaint"),
+    [
+        ("open_time,open,high,low,close\n", Reading(), "csv:1: no column 'volume' among open_time, open"),
+        ("open,high,low,close,volume\n", Reading(), "csv:1: no column 'ts' among open, high"),
+        ("ts,open,high,low,close,volume\n", Reading(), "no rows under the header"),
+        ("ts,open,high,low,close,volume\n", Reading(value="close"), "of the options --ts alone is for it"),
+        ("ts,open,high,low,close,volume\n2025-01-01,1,1,1,,1\n", Reading(), "csv:2: column 'close' is empty"),
+        ("ts,open,high,low,close,volume\n2025-01-01,1,1,1,1\n", Reading(), "csv:2: 5 cells, but the header names 6"),
+        (
+            "ts,open,high,low,close,volume\n2025-01-01,1,1,1,1,1\n2025-01-01,1,1,1,1,1\n",
+            Reading(),
+            "csv:3: a second candle of 2025-01-01",
+        ),
+        (
+            "ts,open,high,low,close,volume\n2025-01-01T00:00:30Z,1,1,1,1,1\n",
+            Reading(),
+            "does not begin a candle of 60 seconds",
+        ),
+    ],
+)
+def test_candles_that_cannot_be_read_are_named_with_their_place(
+    tmp_path: Path, text: str, reading: Reading, complaint: str
+) -> None:
+    with pytest.raises(ReplayError) as error:
+        converted(tmp_path, text, reading, "binance/klines_1m/X")
+    assert complaint in str(error.value)
 
 
 def test_epochs_are_instants(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def observations(fred: Fred, series: str = "ONE", **params: str) -> httpx.Respon
     return fred.get("series/observations", series, **params)
 
 
-@pytest.mark.parametrize("status", [400, 404, 418, 429, 451, 500, 503])
+@pytest.mark.parametrize("status", [400, 403, 404, 418, 429, 451, 500, 502, 503, 504])
 def test_a_status_comes_with_the_sources_own_body(fred: Fred, status: int) -> None:
     assert add(fred, kind="status", status=status, message="Exceeded.").status_code == 201
     answer = observations(fred)
@@ -119,7 +119,7 @@ def test_a_wrong_key_is_called_not_registered(fred: Fred) -> None:
     ("fault", "complaint"),
     [
         ({"kind": "renamed", "field": "value"}, "a fault of kind renamed needs to"),
-        ({"kind": "status", "status": 302}, "status: Input should be 400, 404"),
+        ({"kind": "status", "status": 302}, "status: Input should be 400, 403, 404"),
         ({"kind": "flood"}, "kind: Input should be 'status'"),
         ({"kind": "html", "colour": "red"}, "colour: Extra inputs are not permitted"),
     ],

@@ -74,6 +74,15 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, complaint:
     assert complaint in str(error.value)
 
 
+def test_a_file_is_parsed_once_by_each_loader(tmp_path: Path) -> None:
+    write(tmp_path, "X", "ts,value,available_at\n2024-01-03,1,2024-01-04\n")
+    folder = Folder(tmp_path, CatalogSchedule())
+    place = ("fred", "observations", "X")
+    assert folder.history(*place) is folder.history(*place)
+    assert folder.read(*place, Path.read_text) is folder.read(*place, Path.read_text)
+    assert folder.names("fred", "observations") == ["X"]
+
+
 def test_a_name_that_leaves_the_folder_is_no_series(tmp_path: Path) -> None:
     write(tmp_path, "X", "ts,value,available_at\n2024-01-03,1,2024-01-04\n")
     folder = Folder(tmp_path / "fred", CatalogSchedule())

@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,18 +13,11 @@ from feature_store.replay.folder import check, parse_instant
 from feature_store.replay.generate import generate
 from feature_store.replay.invented_fred import FRED
 
+from .conftest import GENERATED_AT as NOW
 from .server import Fred, Wall, serving
 
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-LATER = datetime(2027, 3, 1, 12, tzinfo=UTC)
+LATER = datetime(2027, 1, 5, 12, tzinfo=UTC)
 Table = list[dict[str, str]]
-
-
-@pytest.fixture(scope="module")
-def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("generated")
-    generate(folder, NOW)
-    return folder
 
 
 def table(folder: Path, series: str) -> Table:
@@ -48,6 +42,8 @@ def test_every_series_reaches_eight_years_back_and_sixty_days_ahead(generated: P
         "seed": 7,
         "start": "2018-11-22",
         "horizon": "2027-01-21",
+        "minutes_start": "2026-10-23",
+        "minutes_horizon": "2026-12-22",
     }
 
 
@@ -95,24 +91,30 @@ def test_wtregen_was_restated_in_millions(generated: Path) -> None:
 
 def test_the_same_seed_and_start_give_the_same_bytes(generated: Path, tmp_path: Path) -> None:
     generate(tmp_path, NOW)
-    for series in FRED:
-        path = f"fred/observations/{series}.csv"
+    paths = [path.relative_to(generated) for path in generated.glob("*/*/*.csv")]
+    assert len(paths) == len(FRED) + 4
+    for path in paths:
         assert (tmp_path / path).read_bytes() == (generated / path).read_bytes()
     generate(tmp_path / "other", NOW, seed=8)
     assert table(tmp_path / "other", "WALCL") != table(generated, "WALCL")
 
 
 def test_generating_later_only_adds(generated: Path, tmp_path: Path) -> None:
-    generate(tmp_path, NOW)
-    generate(tmp_path, LATER)
+    shutil.copytree(generated, tmp_path / "mine")
+    generate(tmp_path / "mine", LATER)
     for series in FRED:
-        before, after = table(generated, series), table(tmp_path, series)
+        before, after = table(generated, series), table(tmp_path / "mine", series)
         assert after[: len(before)] == before
         assert after[len(before)]["ts"] > "2027-01-21"
+    for path in sorted(path.relative_to(generated) for path in generated.glob("binance/*/*.csv")):
+        held, extended = (generated / path).read_text(), (tmp_path / "mine" / path).read_text()
+        assert extended.startswith(held)
+        assert extended[len(held) :].startswith("2026-12-23T00:00:00")
+        assert extended.rstrip().rpartition("\n")[2].startswith("2027-02-04T")
 
 
-def test_an_unfit_folder_is_refused(tmp_path: Path) -> None:
-    generate(tmp_path / "mine", NOW)
+def test_an_unfit_folder_is_refused(generated: Path, tmp_path: Path) -> None:
+    shutil.copytree(generated, tmp_path / "mine")
     with pytest.raises(ReplayError, match="was generated with seed 7, not 8"):
         generate(tmp_path / "mine", NOW, seed=8)
     with pytest.raises(ReplayError, match=r"holds files but no replay\.json"):

@@ -2,16 +2,17 @@
 
 import csv
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 from zoneinfo import ZoneInfo
 
 from feature_store.errors import ReplayError
+from feature_store.replay.binance_tables import COLUMNS, load_hours, load_minutes
 from feature_store.replay.folder import NUMBER, SAFE_NAME, check, parse_instant, plain
 
 TS_NAMES = (
@@ -20,6 +21,7 @@ TS_NAMES = (
     "observation_date",
     "as_of",
     "time_ms",
+    "open_time",
     "open_time_ms",
     "fundingtime",
     "timestamp",
@@ -31,6 +33,17 @@ AVAILABLE_NAMES = ("available_at", *SEEN_NAMES, VINTAGE_NAME)
 NOTES = {"commit", "kind", "status", "realtime_end", "unit"}
 """Columns that are never the value."""
 UNKNOWN_VALUES = {"", ".", "-", "nan", "null", "none", "na", "n/a"}
+EPOCHS = {10: 1, 13: 1000, 16: 1_000_000}
+"""Digits of a count since 1970, and how many of its units a second has."""
+CANDLES = {("binance", "klines_1m"): load_minutes, ("binance", "klines_1h"): load_hours}
+"""Streams of candles, and what reads their tables."""
+CANDLE_NAMES = {
+    "quote_volume": ("quote_volume", "quote_asset_volume"),
+    "trades": ("trades", "count", "number_of_trades"),
+    "taker_base_volume": ("taker_base_volume", "taker_buy_volume", "taker_buy_base_asset_volume"),
+    "taker_quote_volume": ("taker_quote_volume", "taker_buy_quote_volume", "taker_buy_quote_asset_volume"),
+}
+"""Further names of a candle's columns, those of Binance's bulk files among them."""
 CENTRAL = ZoneInfo("America/Chicago")
 NOON = time(12)
 """A vintage date has no hour; noon in St. Louis lies after the releases of the morning, and on that date."""
@@ -79,6 +92,8 @@ def convert(source: Path, to: str, out: Path, reading: Reading = Reading()) -> C
     parts = to.split("/")
     if len(parts) != 3 or not all(SAFE_NAME.fullmatch(part) for part in parts):
         raise ReplayError(f"--to is {to!r}; it must be slug/stream/series, for example fred/observations/WALCL")
+    if (parts[0], parts[1]) in CANDLES:
+        return _candles(source, out.joinpath(*parts[:2], f"{parts[2]}.csv"), CANDLES[parts[0], parts[1]], reading)
     with _opened(source) as file:
         reader = csv.reader(file)
         header = [name.strip() for name in next(reader, [])]
@@ -95,7 +110,7 @@ def convert(source: Path, to: str, out: Path, reading: Reading = Reading()) -> C
     return Converted(path, check(path), len(rows) - len({row.ts for row in rows}), scheduled)
 
 
-def write_csv(path: Path, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     """Write a file of the folder in one step, so that the server never reads half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
@@ -169,13 +184,13 @@ def _rows(source: Path, reader: Iterator[list[str]], header: list[str], found: R
 def _instant(source: Path, number: int, column: str, row: dict[str, str]) -> datetime:
     text = row[column]
     try:
-        if text.isdecimal() and len(text) in {10, 13}:
-            return datetime.fromtimestamp(int(text) / (1000 if len(text) == 13 else 1), UTC)
+        if text.isdecimal() and len(text) in EPOCHS:
+            return datetime.fromtimestamp(int(text) / EPOCHS[len(text)], UTC)
         return parse_instant(text)
     except ValueError:
         raise ReplayError(
             f"{source}:{number}: column {column!r} holds {text!r}; allowed are 2024-01-31, "
-            "2024-01-31T16:30:00Z and seconds or milliseconds since 1970"
+            "2024-01-31T16:30:00Z and seconds, milliseconds or microseconds since 1970"
         ) from None
 
 
@@ -191,6 +206,52 @@ def _value(source: Path, number: int, column: str, row: dict[str, str], factor: 
         raise ReplayError(f"{source}:{number}: column {column!r} holds {text!r}; allowed is a decimal number, or empty")
     # Unscaled, the source's own spelling is kept: FRED writes 270 and 268.0 in one answer.
     return text if factor == 1 and NUMBER.fullmatch(text) else plain(value * factor)
+
+
+def _candles(source: Path, path: Path, load: Callable[[Path], Any], reading: Reading) -> Converted:
+    """A table of candles. What it lacks is estimated (the quote volume, at the mean price) or 0."""
+    if replace(reading, ts=None) != Reading():
+        raise ReplayError(
+            "a table of candles has its columns found by their names; of the options --ts alone is for it"
+        )
+    rows: dict[datetime, tuple[str, ...]] = {}
+    with _opened(source) as file:
+        reader = csv.reader(file)
+        header = [name.strip() for name in next(reader, [])]
+        found = {name: _first(header, CANDLE_NAMES.get(name, (name,))) for name in COLUMNS[1:]}
+        ts = reading.ts or _first(header, TS_NAMES)
+        missing = [name for name in COLUMNS[1:6] if found[name] is None] + ["ts"] * (ts not in header)
+        if missing:
+            raise ReplayError(f"{source}:1: no column {missing[0]!r} among {', '.join(header) or '(an empty header)'}")
+        for number, cells in enumerate(reader, start=2):
+            if len(cells) != len(header):
+                raise ReplayError(f"{source}:{number}: {len(cells)} cells, but the header names {len(header)} columns")
+            row = dict(zip(header, (cell.strip() for cell in cells), strict=True))
+            opened = _instant(source, number, ts or "", row)
+            if opened in rows:
+                raise ReplayError(f"{source}:{number}: a second candle of {shown(opened)}; allowed is one")
+            rows[opened] = tuple(_candle(source, number, found, row))
+    if not rows:
+        raise ReplayError(f"{source}: no rows under the header")
+    write_csv(path, COLUMNS, ((f"{opened:%Y-%m-%dT%H:%M:%SZ}", *rows[opened]) for opened in sorted(rows)))
+    load(path)
+    return Converted(path, len(rows), 0, 0)
+
+
+def _candle(source: Path, number: int, found: dict[str, str | None], row: dict[str, str]) -> Iterator[str]:
+    for name, column in found.items():
+        if column is not None:
+            value = _value(source, number, column, row, Decimal(1))
+            if not value:
+                raise ReplayError(
+                    f"{source}:{number}: column {column!r} is empty; a candle is whole, or its row absent"
+                )
+            yield value
+        elif name == "quote_volume":
+            prices = [Decimal(row[found[price] or ""]) for price in ("open", "high", "low", "close")]
+            yield plain(round(Decimal(row[found["volume"] or ""]) * sum(prices) / 4, 8))
+        else:
+            yield "0"
 
 
 def _uncensored(rows: list[_Row]) -> list[_Row]:

@@ -1,14 +1,13 @@
 """Faults on demand: what sources do on a bad day, told over `/_faults` and kept in memory.
 
-A fault waits for the next matching requests, spoils as many as its count says, and is gone.
+A fault waits for the next matching requests, spoils as many as its count says, and is gone. What it does to the
+content of an answer is in `spoilt.py`.
 """
 
 import asyncio
-import json
 import threading
-from collections.abc import Callable
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import parse_qsl, urlencode
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -18,8 +17,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from feature_store.replay.folder import plain
 from feature_store.replay.mount import Mount
+from feature_store.replay.spoilt import dropped, renamed, scaled
 
 Kind = Literal[
     "status",
@@ -59,12 +58,16 @@ class Fault(BaseModel):
     path: str | None = Field(None, description="Part of the path, such as series/observations")
     series: str | None = Field(None, description="Series the request names, such as WALCL")
     count: int | None = Field(1, ge=1, description="Requests to spoil; null spoils all until cleared")
-    status: Literal[400, 404, 418, 429, 451, 500, 503] | None = Field(None, description="status: the code")
+    status: Literal[400, 403, 404, 418, 429, 451, 500, 502, 503, 504] | None = Field(
+        None, description="status: the code"
+    )
     message: str = Field("", description="status: the source's words")
     retry_after: int | None = Field(None, ge=0, description="status: seconds in a Retry-After header; unset sends none")
     seconds: float | None = Field(None, ge=0, le=3600, description="timeout: how long the answer is held back")
-    field: str | None = Field(None, description="renamed, dropped, scaled: name of the JSON field")
-    to: str | None = Field(None, description="renamed: the new name")
+    field: str | None = Field(
+        None, description="renamed, dropped, scaled: name of the JSON field, or position in a row without names, from 0"
+    )
+    to: str | None = Field(None, description="renamed: the new name, or position")
     factor: Decimal | None = Field(None, description="scaled: what the field's numbers are multiplied with")
     parameter: str | None = Field(None, description="ignored: query parameter the source overlooks")
 
@@ -166,6 +169,8 @@ class FaultInjector:
             await self.app(scope, receive, send)
         elif fault.kind == "ignored":
             await self.app(_without(scope, fault.parameter or ""), receive, send)
+        elif fault.kind == "wrong_key":  # and the source asks for none
+            await self.app(scope, receive, send)
         else:
             await self._rewrite(fault, scope, receive, send)
 
@@ -186,10 +191,10 @@ class FaultInjector:
 def _answer_instead(fault: Fault, mount: Mount, request: Request) -> Response | None:
     if fault.kind == "html":
         return Response(HTML, 200, media_type="text/html")
-    if fault.kind == "wrong_key":
+    if fault.kind == "wrong_key" and mount.wrong_key_message is not None:
         return mount.refuse(request, 400, mount.wrong_key_message)
     if fault.kind == "status" and fault.status:
-        answer = mount.refuse(request, fault.status, fault.message)
+        answer = mount.refuse(request, fault.status, fault.message, fault.retry_after)
         if fault.retry_after is not None:
             answer.headers["Retry-After"] = str(fault.retry_after)
         return answer
@@ -218,41 +223,9 @@ async def _collect(app: ASGIApp, scope: Scope, receive: Receive) -> tuple[Messag
 
 
 def _edited(fault: Fault, body: bytes) -> bytes:
-    try:
-        content = json.loads(body, parse_float=Decimal)
-    except ValueError:  # not JSON: an error body or XML, which these kinds leave alone
-        return body
-    change = _CHANGES[fault.kind]
-    return json.dumps(_walk(content, fault, change), separators=(",", ":"), default=float).encode()
-
-
-def _walk(content: Any, fault: Fault, change: Callable[[dict[str, Any], Fault], dict[str, Any]]) -> Any:
-    if isinstance(content, list):
-        return [_walk(item, fault, change) for item in content]
-    if isinstance(content, dict):
-        return {name: _walk(value, fault, change) for name, value in change(content, fault).items()}
-    return content
-
-
-def _renamed(row: dict[str, Any], fault: Fault) -> dict[str, Any]:
-    return {str(fault.to) if name == fault.field else name: value for name, value in row.items()}
-
-
-def _dropped(row: dict[str, Any], fault: Fault) -> dict[str, Any]:
-    return {name: value for name, value in row.items() if name != fault.field}
-
-
-def _scaled(row: dict[str, Any], fault: Fault) -> dict[str, Any]:
-    return {name: _times(value, fault) if name == fault.field else value for name, value in row.items()}
-
-
-def _times(value: Any, fault: Fault) -> Any:
-    """A number stays a number and a text a text; what is no number is left alone."""
-    try:
-        product = Decimal(str(value)) * (fault.factor or 1)
-    except ArithmeticError:
-        return value
-    return plain(product) if isinstance(value, str) else product
-
-
-_CHANGES = {"renamed": _renamed, "dropped": _dropped, "scaled": _scaled}
+    field = fault.field or ""
+    if fault.kind == "renamed":
+        return renamed(body, field, fault.to or "")
+    if fault.kind == "dropped":
+        return dropped(body, field)
+    return scaled(body, field, fault.factor or Decimal(1))

@@ -1,22 +1,26 @@
 """The folder the replay answers from: `<folder>/<slug>/<stream>/<series>.csv`, one file per series.
 
-Columns `ts,value`, optionally `available_at` and `unit`; docs/replay.md is the reference.
+Columns `ts,value`, optionally `available_at` and `unit`; docs/replay.md is the reference. Tables with other columns
+are read by their source's own loader.
 """
 
 import csv
 import re
 import threading
 from bisect import bisect_right
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, TypeVar
 
 from feature_store.errors import CatalogError, ReplayError
 from feature_store.replay.schedule import Schedule
 
 COLUMNS = ("ts", "value", "available_at", "unit")
+FURTHER = {"funding_rate": ("mark_price",)}
+"""Numbers that a stream states beside the value: column names by stream."""
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 INSTANT = "a date (2024-01-31) or an instant with its zone (2024-01-31T16:30:00Z)"
@@ -30,6 +34,8 @@ class Row:
     value: str
     available_at: datetime
     unit: str
+    further: dict[str, str] = field(default_factory=dict)
+    """What the stream states beside the value, in the columns that the table has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +58,10 @@ class _Line:
     value: str
     available_at: datetime | None
     unit: str
+    further: dict[str, str]
+
+
+T = TypeVar("T")
 
 
 class Folder:
@@ -60,11 +70,15 @@ class Folder:
     def __init__(self, root: Path, schedule: Schedule) -> None:
         self.root = root
         self._schedule = schedule
-        self._parsed: dict[Path, tuple[tuple[int, int], History]] = {}
+        self._parsed: dict[tuple[Path, Callable[[Path], Any]], tuple[tuple[int, int], Any]] = {}
         self._lock = threading.Lock()
 
     def history(self, slug: str, stream: str, series: str) -> History | None:
         """The series' history, `None` where there is no such file; ReplayError where the file is wrong."""
+        return self.read(slug, stream, series, self._history)
+
+    def read(self, slug: str, stream: str, series: str, load: Callable[[Path], T]) -> T | None:
+        """What `load` makes of the series' file, `None` where there is no such file; `load`'s ReplayError."""
         if not SAFE_NAME.fullmatch(series):
             return None
         path = self.root / slug / stream / f"{series}.csv"
@@ -74,13 +88,20 @@ class Folder:
             except FileNotFoundError:
                 return None
             stamp = (stat.st_mtime_ns, stat.st_size)
-            held = self._parsed.get(path)
+            held = self._parsed.get((path, load))
             if held is None or held[0] != stamp:
-                held = (stamp, self._load(path, slug, stream, series))
-                self._parsed[path] = held
-            return held[1]
+                self._parsed.pop((path, load), None)  # before the next one is loaded: some are large
+                held = (stamp, load(path))
+                self._parsed[path, load] = held
+            parsed: T = held[1]
+            return parsed
 
-    def _load(self, path: Path, slug: str, stream: str, series: str) -> History:
+    def names(self, slug: str, stream: str) -> list[str]:
+        """The series that a stream has files for, in their order."""
+        return sorted(path.stem for path in (self.root / slug / stream).glob("*.csv"))
+
+    def _history(self, path: Path) -> History:
+        slug, stream, series = path.parts[-3], path.parts[-2], path.stem
         lines = list(_lines(path))
         censored = [line.ts for line in lines if line.available_at is None]
         try:
@@ -95,7 +116,10 @@ class Folder:
             )
         release = iter(releases)
         unit = self._schedule.unit(slug, stream, series) or ""
-        rows = [Row(line.ts, line.value, line.available_at or next(release), line.unit or unit) for line in lines]
+        rows = [
+            Row(line.ts, line.value, line.available_at or next(release), line.unit or unit, line.further)
+            for line in lines
+        ]
         _refuse_ambiguous(path, lines, rows)
         rows.sort(key=lambda row: (row.available_at, row.ts))
         return History(series, tuple(rows), tuple(row.available_at for row in rows))
@@ -126,40 +150,44 @@ def parse_instant(text: str) -> datetime:
 def _lines(path: Path) -> Iterator[_Line]:
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
-        place = _header(path, next(reader, []))
+        further = FURTHER.get(path.parent.name, ())
+        place = _header(path, next(reader, []), further)
         width = len(place)
         for cells in reader:
             if not cells:
                 continue
             if len(cells) != width:
                 raise ReplayError(f"{path}:{reader.line_num}: {len(cells)} cells, but the header names {width} columns")
-            yield _line(path, reader.line_num, {name: cells[at].strip() for name, at in place.items()})
+            yield _line(path, reader.line_num, {name: cells[at].strip() for name, at in place.items()}, further)
 
 
-def _header(path: Path, names: list[str]) -> dict[str, int]:
+def _header(path: Path, names: list[str], further: tuple[str, ...]) -> dict[str, int]:
     place = {name.strip(): at for at, name in enumerate(names)}
     missing = [name for name in ("ts", "value") if name not in place]
-    unknown = [name for name in place if name not in COLUMNS]
+    unknown = [name for name in place if name not in (*COLUMNS, *further)]
     if missing or unknown or len(place) != len(names):
         fault = f"lacks column {missing[0]!r}" if missing else f"has the column {(unknown or names)[-1]!r}"
+        optional = ",".join((*COLUMNS[2:], *further))
         raise ReplayError(
-            f"{path}:1: the header {fault}; allowed are ts,value and optionally available_at,unit, each once "
+            f"{path}:1: the header {fault}; allowed are ts,value and optionally {optional}, each once "
             "(`feature-store replay convert` brings other tables into this shape)"
         )
     return place
 
 
-def _line(path: Path, number: int, cells: dict[str, str]) -> _Line:
-    value = cells["value"]
-    if value and not NUMBER.fullmatch(value):
-        raise _wrong(path, number, "value", value, "a decimal number, or empty for 'not known'")
+def _line(path: Path, number: int, cells: dict[str, str], further: tuple[str, ...]) -> _Line:
+    numbers = {name: cells[name] for name in ("value", *further) if name in cells}
+    for column, text in numbers.items():
+        if text and not NUMBER.fullmatch(text):
+            raise _wrong(path, number, column, text, "a decimal number, or empty for 'not known'")
     available_at = cells.get("available_at", "")
     return _Line(
         number,
         _instant(path, number, "ts", cells["ts"]),
-        value,
+        numbers.pop("value"),
         _instant(path, number, "available_at", available_at) if available_at else None,
         cells.get("unit", ""),
+        numbers,
     )
 
 

@@ -193,7 +193,7 @@ def series(asked: Asked) -> Envelope:
     return Envelope(head, "seriess", "series", rows, asked.known.updated)
 
 
-def refuse(request: Request, status: int, message: str) -> Response:
+def refuse(request: Request, status: int, message: str, retry_after: int | None = None) -> Response:
     """FRED's error body. JSON or not, its content type is that of XML."""
     reason = REASONS.get(status, "Error")
     text = f"{reason}.  {message}" if message else reason

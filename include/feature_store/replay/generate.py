@@ -6,6 +6,7 @@ start and the observation alone, never on how far the folder reaches: generating
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -13,23 +14,26 @@ from feature_store.catalog import Catalog, load_catalog
 from feature_store.errors import ReplayError
 from feature_store.replay.convert import write_csv
 from feature_store.replay.invented import Extent, Invented
+from feature_store.replay.invented_binance import binance
 from feature_store.replay.invented_fred import fred
 
 YEARS, AHEAD = 8, timedelta(days=60)
+MINUTES_BACK = MINUTES_AHEAD = timedelta(days=30)
 MANIFEST = "replay.json"
 
-SOURCES: dict[str, Callable[[Catalog, Extent], Iterator[Invented]]] = {"fred": fred}
+SOURCES: dict[str, Callable[[Catalog, Extent], Iterator[Invented]]] = {"fred": fred, "binance": binance}
 """Slug → what invents its series."""
 
 
 def generate(folder: Path, now: datetime, seed: int = 7) -> None:
-    """Write the default folder: 8 years up to `now` and 60 days ahead, which the server hides until then.
+    """Write the default folder, up to `now` and beyond, which the server hides until then.
 
-    A folder generated before is extended, and nothing that it could have served changes. ReplayError when the
-    folder holds other series, or those of another seed.
+    Daily series reach 8 years back and 60 days ahead, minutes 30 days either way. A folder generated before is
+    extended, and nothing that it could have served changes. ReplayError when the folder holds other series, or those
+    of another seed.
     """
     extent = _extent(folder, now, seed)
-    manifest = {"seed": extent.seed, "start": str(extent.start), "horizon": str(extent.horizon)}
+    manifest = {name: value if name == "seed" else str(value) for name, value in asdict(extent).items()}
     # Before the series: an interrupted run must be recognised as a folder that may be written again.
     folder.mkdir(parents=True, exist_ok=True)
     (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
@@ -41,16 +45,26 @@ def generate(folder: Path, now: datetime, seed: int = 7) -> None:
 
 def _extent(folder: Path, now: datetime, seed: int) -> Extent:
     today = now.astimezone(UTC).date()
+    fresh = Extent(
+        seed, today - timedelta(days=365 * YEARS + 2), today + AHEAD, today - MINUTES_BACK, today + MINUTES_AHEAD
+    )
     manifest = folder / MANIFEST
     if not manifest.exists():
         if folder.is_dir() and any(folder.iterdir()):
             raise ReplayError(f"{folder} holds files but no {MANIFEST}: generate into a folder of its own")
-        return Extent(seed, today - timedelta(days=365 * YEARS + 2), today + AHEAD)
+        return fresh
     try:
-        held = json.loads(manifest.read_text())
-        extent = Extent(int(held["seed"]), date.fromisoformat(held["start"]), date.fromisoformat(held["horizon"]))
+        # A folder of an earlier version has no minutes yet.
+        new = {"minutes_start": str(fresh.minutes_start), "minutes_horizon": str(fresh.minutes_horizon)}
+        held = {**new, **json.loads(manifest.read_text())}
+        days = {name: date.fromisoformat(held[name]) for name in ("start", "horizon", *new)}
+        extent = Extent(int(held["seed"]), **days)
     except (ValueError, KeyError, TypeError) as error:
         raise ReplayError(f"{manifest} is damaged ({error}): remove the folder and generate it anew") from error
     if extent.seed != seed:
         raise ReplayError(f"{folder} was generated with seed {extent.seed}, not {seed}: use another folder")
-    return Extent(seed, extent.start, max(extent.horizon, today + AHEAD))
+    return replace(
+        extent,
+        horizon=max(extent.horizon, fresh.horizon),
+        minutes_horizon=max(extent.minutes_horizon, fresh.minutes_horizon),
+    )

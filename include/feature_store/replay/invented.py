@@ -1,6 +1,6 @@
 """What invented histories have in common: how far they reach, how a level runs, when values are released."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -15,17 +15,19 @@ from feature_store.replay.folder import plain
 
 Entry = tuple[str, ...]
 Anchors = tuple[tuple[date, float], ...]
-Invented = tuple[str, str, Entry, list[Entry]]
+Invented = tuple[str, str, Entry, Iterable[Entry]]
 """Stream, series, header and rows."""
 
 
 @dataclass(frozen=True)
 class Extent:
-    """What one folder holds: the first and last observation date, and the seed."""
+    """What one folder holds: the seed, and the first and last date of daily series and of minutes."""
 
     seed: int
     start: date
     horizon: date
+    minutes_start: date
+    minutes_horizon: date
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def observations(spec: SeriesSpec, extent: Extent, level: Level) -> Iterator[Obs
             return
         random = Random(f"{extent.seed}:{spec.name}:{day}")  # noqa: S311 - invented numbers, no secrets
         drift = level.memory * drift + random.gauss(0, level.noise)
-        value = max(level.floor, _interpolated(level.anchors, day) * (1 + drift))
+        value = max(level.floor, interpolated(level.anchors, day) * (1 + drift))
         yield Observation(at, ts, Decimal(f"{value:.{level.decimals}f}"), tuple(releases[at : at + 21]))
 
 
@@ -75,7 +77,8 @@ def anchors(*points: tuple[str, float]) -> Anchors:
     return tuple((date.fromisoformat(day), value) for day, value in points)
 
 
-def _interpolated(anchors: Anchors, day: date) -> float:
+def interpolated(anchors: Anchors, day: date) -> float:
+    """The level of a day between two anchors; before the first and after the last it stands still."""
     if day <= anchors[0][0]:
         return anchors[0][1]
     for (left, low), (right, high) in pairwise(anchors):

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +14,13 @@ from feature_store.replay.folder import Folder
 Now = Callable[[], datetime]
 
 
+class Refuse(Protocol):
+    """The source's own body for a status code and a message; without one, in its usual words."""
+
+    def __call__(self, request: Request, status: int, message: str, retry_after: int | None = None) -> Response:
+        """`retry_after` is for texts that name the end of a ban; the header is the caller's."""
+
+
 @dataclass(frozen=True)
 class Mount:
     """One source: `/{slug}` answers as its real base URL does."""
@@ -21,7 +29,6 @@ class Mount:
     series_parameter: str
     """The query parameter that names the series; faults are matched on it."""
     routes: Callable[[Folder, Now], list[BaseRoute]]
-    refuse: Callable[[Request, int, str], Response]
-    """The source's own body for a status code and a message."""
-    wrong_key_message: str
-    """What the source says to a well-formed key that it does not know."""
+    refuse: Refuse
+    wrong_key_message: str | None = None
+    """What the source says to a well-formed key that it does not know; None where it asks for none."""
