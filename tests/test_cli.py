@@ -82,7 +82,7 @@ def test_a_database_that_is_away_is_named_without_its_password(tmp_path: Path) -
     assert "t0psecret" not in said
 
 
-@pytest.mark.parametrize("group", ["catalog", "quality", "replay", "stack", "replay clock", "replay fault"])
+@pytest.mark.parametrize("group", ["archive", "catalog", "quality", "replay", "stack", "replay clock", "replay fault"])
 def test_every_group_explains_itself(group: str) -> None:
     done = subprocess.run([COMMAND, *group.split(), "--help"], capture_output=True, text=True, check=True)
     assert "Usage" in done.stdout

@@ -11,9 +11,10 @@ from feature_store.archive import read_payload
 from feature_store.cli import app
 from feature_store.settings import load_settings
 from feature_store.sources import binance
-from feature_store.sources.contract import Payload, Row
+from feature_store.sources.contract import Block, Payload, Row
 from feature_store.warehouse.landing import Place, land
-from feature_store.warehouse.loading import Counts, load, read
+from feature_store.warehouse.loading import Counts, load
+from feature_store.warehouse.reading import read
 from feature_store.warehouse.rereading import Reread, reread
 from tests.replay.server import candle, candles
 
@@ -53,10 +54,12 @@ def answer(store: Store) -> Payload:
     return Payload(binance.KLINES, str(said.url), params, 200, "application/json", said.content, 1)
 
 
-def misread(rows: Iterator[Row]) -> Iterator[Row]:
+def misread(blocks: Iterator[Row | Block]) -> Iterator[Row]:
     """A parser that took the volume for the close."""
-    for row in rows:
-        yield row._replace(values={**row.values, "close": row.values["volume"]})
+    for block in blocks:
+        assert isinstance(block, Block)
+        for row in block.rows():
+            yield row._replace(values={**row.values, "close": row.values["volume"]})
 
 
 def land_and_load(store: Store, rows: Iterator[Row] | None) -> int:
@@ -64,7 +67,7 @@ def land_and_load(store: Store, rows: Iterator[Row] | None) -> int:
     fetch_id = land(store.conn, PLACE, "BTCUSDT", payload, store.now(), "test")
     if rows is not None:
         spec = store.catalog.series("binance", "klines_1m")[0]
-        load(store.conn, PLACE, spec, [read(spec, fetch_id, rows)])
+        load(store.conn, PLACE, spec, [read(spec, "UTC", fetch_id, rows)])
         store.conn.commit()
     return fetch_id
 

@@ -14,6 +14,7 @@ from feature_store.errors import QualityError
 from feature_store.quality import data_docs, vendored
 from feature_store.quality.data_docs import build_data_docs
 from feature_store.quality.judge import judge
+from feature_store.quality.rules import RAW_TABLES
 from feature_store.quality.vendored import LINKS, PACKAGES, ensure_assets
 from tests.quality import TGA, WALCL
 
@@ -53,7 +54,7 @@ def test_no_page_loads_anything_from_outside_the_site(
     index = judge(conn, catalog, "scheduled__2024-01-10T00:00:00+00:00", home=home).docs
     assert index is not None
     pages = {page for page, _ in _loaded(index.parent)}
-    assert len(pages) == 4, "an index, two suites, one validation"
+    assert len(pages) == len(RAW_TABLES) + 3, "an index, a suite for each table, one validation"
     for page, link in _loaded(index.parent):
         assert not re.match(r"(?:https?:)?//", link), f"{page} loads {link}"
         if not link.startswith(("data:", "#")):
@@ -122,6 +123,22 @@ def test_only_the_last_runs_are_kept(
     kept = [page.parts[-3] for page in (index.parent / "validations").rglob("*.html")]
     assert sorted(kept) == ["run-2", "run-3"]
     assert "run-0" not in index.read_text()
+
+
+def test_a_run_a_minute_gets_pages_when_rows_are_newly_kept_out_and_else_once_an_hour(
+    conn: psycopg.Connection, sound: Put, catalog: Catalog, home: Path, assets: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def has_pages() -> bool:
+        return judge(conn, catalog, "run", docs="due", home=home).docs is not None
+
+    assert has_pages(), "the first"
+    assert not has_pages(), "nothing to tell"
+    sound(value=7.7e18)
+    assert has_pages(), "a row is newly kept out"
+    assert not has_pages(), "the same row, kept out again"
+    monkeypatch.setattr(data_docs, "SHOWN_LATELY_SECONDS", 0)
+    assert has_pages(), "an hour later"
 
 
 def test_a_page_that_cannot_be_built_does_not_stop_the_judgement(

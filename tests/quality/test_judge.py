@@ -26,7 +26,7 @@ def judged(conn: psycopg.Connection, catalog: Catalog, home: Path) -> Judge:
     """Judge without building pages."""
 
     def run(with_catalog: Catalog = catalog) -> Verdict:
-        return judge(conn, with_catalog, "run", docs=False, home=home)
+        return judge(conn, with_catalog, "run", docs="never", home=home)
 
     return run
 
@@ -231,7 +231,7 @@ def test_a_key_with_a_hole_raises(conn: psycopg.Connection, sound: Put, judged: 
 
 def test_without_the_table_the_message_says_what_to_run(db: psycopg.Connection, catalog: Catalog, home: Path) -> None:
     with pytest.raises(QualityError, match="run the migrations and dbt"):
-        judge(db, catalog, "run", docs=False, home=home)
+        judge(db, catalog, "run", docs="never", home=home)
 
 
 def test_nothing_to_judge_is_a_verdict_too(judged: Judge) -> None:
@@ -258,7 +258,7 @@ def test_a_refused_table_is_history_too(conn: psycopg.Connection, sound: Put, ju
 
 def test_a_dsn_will_do_for_a_connection(dsn: str, sound: Put, catalog: Catalog, home: Path) -> None:
     sound(value=7.7e18)
-    assert judge(dsn, catalog, "run", docs=False, home=home).blocked == 1
+    assert judge(dsn, catalog, "run", docs="never", home=home).blocked == 1
 
 
 def test_judging_leaves_no_connection_behind(conn: psycopg.Connection, sound: Put, judged: Judge) -> None:

@@ -31,13 +31,13 @@ def raw(db: psycopg.Connection) -> psycopg.Connection:
 
 def test_sound_rows_pass(raw: psycopg.Connection, catalog: Catalog, home: Path) -> None:
     raw.execute(_ROW, ("WALCL", NOW, NOW))
-    verdict = judge_raw(raw, catalog, "run", docs=False, home=home)
+    verdict = judge_raw(raw, catalog, "run", docs="never", home=home)
     assert (verdict.suite, verdict.checked, verdict.failures) == ("raw_fred_observations", 1, ())
 
 
 def test_what_only_warns_is_told_and_stays(raw: psycopg.Connection, catalog: Catalog, home: Path) -> None:
     raw.execute(_ROW, ("UNHEARD_OF", "2024-01-05", NOW))
-    verdict = judge_raw(raw, catalog, "run", docs=False, home=home)
+    verdict = judge_raw(raw, catalog, "run", docs="never", home=home)
     assert [r.rule for r in verdict.failures] == ["known_series", "not_available_after_it_was_fetched"]
     assert "series UNHEARD_OF" in verdict.failures[0].observed
     assert verdict.blocked_by_rule == {}
@@ -49,4 +49,4 @@ def test_what_only_warns_is_told_and_stays(raw: psycopg.Connection, catalog: Cat
 def test_a_changed_shape_is_refused(raw: psycopg.Connection, catalog: Catalog, home: Path) -> None:
     raw.execute("alter table raw.fred_observations rename column unit to units")
     with pytest.raises(QualityError, match="columns: observed no column unit and an unknown column units"):
-        judge_raw(raw, catalog, "run", docs=False, home=home)
+        judge_raw(raw, catalog, "run", docs="never", home=home)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from feature_store.catalog.contracts import AfterRule, SeriesSpec, Tail
 from feature_store.sources.contract import Payload, Row
 from feature_store.warehouse.landing import Place, land
-from feature_store.warehouse.loading import Counts, load, read
+from feature_store.warehouse.loading import Counts, load
+from feature_store.warehouse.reading import read
 
 DAY = timedelta(days=1)
 TS = datetime(2024, 3, 1, tzinfo=UTC)
@@ -57,11 +58,11 @@ def table(db: psycopg.Connection) -> psycopg.Connection:
 def fetch(conn: psycopg.Connection, fetched_at: datetime, spec: SeriesSpec, rows: Sequence[Row]) -> Counts:
     payload = Payload("points", "http://x/points", {}, 200, "text/plain", repr(rows).encode(), 1)
     fetch_id = land(conn, PLACE, "S", payload, fetched_at, "test")
-    return load(conn, PLACE, spec, [read(spec, fetch_id, rows)])
+    return load(conn, PLACE, spec, [read(spec, "UTC", fetch_id, rows)])
 
 
 def reread(conn: psycopg.Connection, spec: SeriesSpec, fetch_id: int, rows: Sequence[Row]) -> Counts:
-    return load(conn, PLACE, spec, [read(spec, fetch_id, rows)], is_rereading=True)
+    return load(conn, PLACE, spec, [read(spec, "UTC", fetch_id, rows)], is_rereading=True)
 
 
 def row(value: float | None, ts: datetime = TS) -> Row:
@@ -176,7 +177,7 @@ def test_answers_loaded_together_end_as_answers_loaded_one_by_one(
             land(table, PLACE, "S", Payload("points", "x", {}, 200, "text/plain", str(at).encode(), 1), at, "test")
             for at, _ in lived
         ]
-        answers = [read(spec, fetch_id, rows) for fetch_id, (_, rows) in zip(ids, lived, strict=True)]
+        answers = [read(spec, "UTC", fetch_id, rows) for fetch_id, (_, rows) in zip(ids, lived, strict=True)]
         for batch in (answers[:cut], answers[cut:]) if together else [[answer] for answer in answers]:
             load(table, PLACE, spec, batch)
         rows = table.execute(
@@ -264,9 +265,9 @@ def test_the_other_answers_of_a_batch_are_loaded_when_one_cannot_be_read(table: 
         raise KeyError("value")
 
     answers = [
-        read(spec, ids[0], [row(1.0)]),
-        read(spec, ids[1], broken()),
-        read(spec, ids[2], [row(2.0, TS + DAY)]),
+        read(spec, "UTC", ids[0], [row(1.0)]),
+        read(spec, "UTC", ids[1], broken()),
+        read(spec, "UTC", ids[2], [row(2.0, TS + DAY)]),
     ]
     assert load(table, PLACE, spec, answers) == Counts(3, 2, 0, 1)
     assert "unexpected shape: KeyError('value')" in str(answers[1].error)

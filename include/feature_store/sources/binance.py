@@ -6,13 +6,13 @@ whether it was when the answer arrived is decided at loading, against the releas
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from feature_store.catalog.contracts import SeriesSpec
 from feature_store.errors import Malformed, Refused, Retriable
-from feature_store.sources.contract import Payload, Row, Window, check_fields
+from feature_store.sources.contract import Block, Payload, Row, Window, check_fields
 from feature_store.sources.http import Http
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,8 @@ LENGTHS = {"1m": timedelta(minutes=1), "1h": timedelta(hours=1)}
 ROWS_A_CALL = 1000
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-EIGHT_NUMBERS = re.compile(r"\d+(?:\.\d+)?(?: \d+(?:\.\d+)?){7}$")
+EIGHT_NUMBERS = re.compile(r"(?:(?:[0-9]++(?:\.[0-9]++)? ){7}[0-9]++(?:\.[0-9]++)?\n)*+")
+"""Lines of eight numbers without sign."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 MICROSECOND = timedelta(microseconds=1)
@@ -36,6 +37,19 @@ SHORT_OF_BREATH = frozenset({-1000, -1001, -1007})
 """Codes of an overloaded or disconnected server, which it may send with status 400: the same request may succeed."""
 
 _KLINE_CELLS = 12
+_KLINE = {
+    "open": 1,
+    "high": 2,
+    "low": 3,
+    "close": 4,
+    "volume": 5,
+    "close_time": 6,
+    "quote_volume": 7,
+    "trades": 8,
+    "taker_base_volume": 9,
+    "taker_quote_volume": 10,
+}
+"""Column of the raw table → place in a candle; its first cell is the open time."""
 _FUNDING = frozenset({"symbol", "fundingTime", "fundingRate"})
 _TICKER = {
     "priceChange": "price_change",
@@ -71,7 +85,7 @@ def fetch(http: Http, series: SeriesSpec, window: Window) -> Iterator[Payload]:
     return iter([_get(http, TICKER, {"symbol": series.name})])
 
 
-def parse(payload: Payload) -> Iterator[Row]:
+def parse(payload: Payload) -> Iterator[Row | Block]:
     """Rows of an answer; raises Malformed when it is not what was asked for."""
     content = payload.json()
     if payload.endpoint == TICKER:
@@ -79,48 +93,44 @@ def parse(payload: Payload) -> Iterator[Row]:
         return
     if not isinstance(content, list):
         raise Malformed(f"{payload.url} answered no list but {str(content)[:200]!r}", payload)
-    yield from (_candles if payload.endpoint == KLINES else _settlements)(payload, content)
+    if payload.endpoint == FUNDING:
+        yield from _settlements(payload, content)
+    elif content:
+        yield _candles(payload, content)
 
 
-def _candles(payload: Payload, content: list[list[Any]]) -> Iterator[Row]:
-    symbol, length = payload.params["symbol"], LENGTHS[payload.params["interval"]]
-    shortest, (first_asked, last_asked) = length - MILLISECOND, _asked(payload)
-    if content and len(content[0]) > _KLINE_CELLS:
+def _candles(payload: Payload, content: list[list[Any]]) -> Block:
+    cells = {len(candle) for candle in content}
+    if min(cells) < _KLINE_CELLS:
+        raise Malformed(f"{payload.url}: a candle has {min(cells)} cells instead of {_KLINE_CELLS}", payload)
+    if max(cells) > _KLINE_CELLS:
         logger.warning(
             "%s: candles have unknown cells %s: read on without them", payload.url, content[0][_KLINE_CELLS:]
         )
-    for cells in content:
-        if len(cells) < _KLINE_CELLS:
-            raise Malformed(f"{payload.url}: a candle has {len(cells)} cells instead of {_KLINE_CELLS}", payload)
-        opened, first, high, low, last, volume, closes, quote_volume, trades, taker_base, taker_quote, *_ = cells
-        ts, close_time = _instant(opened), _instant(closes)
+    columns = list(zip(*content, strict=False))
+    opened, closed = _instants(columns[0]), _instants(columns[6])
+    _check_span(payload, opened, closed)
+    numbers = [columns[place] for place in (1, 2, 3, 4, 5, 7, 9, 10)]
+    if not EIGHT_NUMBERS.fullmatch("".join(map("%s %s %s %s %s %s %s %s\n".__mod__, zip(*numbers, strict=True)))):
+        raise Malformed(f"{payload.url}: some cells of candles are no decimals", payload)
+    for first, high, low, last in zip(*(map(float, column) for column in columns[1:5]), strict=True):
+        if not (0 < low <= first <= high and low <= last <= high):
+            raise Malformed(f"{payload.url}: prices contradict each other: {first}, {high}, {low}, {last}", payload)
+    if set(map(type, columns[8])) != {int}:
+        raise Malformed(f"{payload.url}: a number of trades is no integer", payload)
+    values = {name: columns[place] for name, place in _KLINE.items()}
+    return Block(payload.params["symbol"], opened, {**values, "close_time": closed})
+
+
+def _check_span(payload: Payload, opened: Sequence[datetime], closed: Sequence[datetime]) -> None:
+    first_asked, last_asked = _asked(payload)
+    for ts in (min(opened), max(opened)):
         if not first_asked <= ts <= last_asked:
             raise _not_asked(payload, ts)
-        if not shortest <= close_time - ts < length:
-            raise Malformed(
-                f"{payload.url}: the candle of {ts.isoformat()} closes at {close_time.isoformat()}", payload
-            )
-        numbers = f"{first} {high} {low} {last} {volume} {quote_volume} {taker_base} {taker_quote}"
-        if not EIGHT_NUMBERS.match(numbers):  # one look at all of them: candles come by the million
-            raise Malformed(f"{payload.url}: {ts.isoformat()} holds something else than decimals: {numbers}", payload)
-        if not 0 < float(low) <= min(float(first), float(last)) <= max(float(first), float(last)) <= float(high):
-            raise Malformed(f"{payload.url}: prices of {ts.isoformat()} contradict each other: {cells[1:5]}", payload)
-        yield Row(
-            symbol,
-            ts,
-            {
-                "open": first,
-                "high": high,
-                "low": low,
-                "close": last,
-                "volume": volume,
-                "close_time": close_time,
-                "quote_volume": quote_volume,
-                "trades": _count(trades),
-                "taker_base_volume": taker_base,
-                "taker_quote_volume": taker_quote,
-            },
-        )
+    length = LENGTHS[payload.params["interval"]]
+    for ts, end in zip(opened, closed, strict=True):
+        if not length - MILLISECOND <= end - ts < length:
+            raise Malformed(f"{payload.url}: the candle of {ts.isoformat()} closes at {end.isoformat()}", payload)
 
 
 def _settlements(payload: Payload, content: list[dict[str, Any]]) -> Iterator[Row]:
@@ -231,6 +241,12 @@ def _instant(value: Any) -> datetime:
     if type(value) is not int:
         raise Malformed(f"{value!r} is no instant: integer milliseconds were due")
     return EPOCH + value * (MILLISECOND if value < FIRST_MICROSECONDS else MICROSECOND)
+
+
+def _instants(values: Sequence[Any]) -> list[datetime]:
+    if set(map(type, values)) != {int} or max(values) >= FIRST_MICROSECONDS:
+        return [_instant(value) for value in values]
+    return [EPOCH + value * MILLISECOND for value in values]
 
 
 def _to_the_second(instant: datetime) -> datetime:

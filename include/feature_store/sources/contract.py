@@ -1,7 +1,7 @@
 """What a connector takes and gives. A connector is a module of this package with two functions, no class:
 
     def fetch(http: Http, series: SeriesSpec, window: Window) -> Iterator[Payload]   # network, no meaning
-    def parse(payload: Payload) -> Iterator[Row]                                     # pure: bytes to rows
+    def parse(payload: Payload) -> Iterator[Row | Block]                             # pure: bytes to rows
 
 and a constant `SECRET_PARAMS`, which names the query parameters that carry credentials and the setting of each.
 `fetch` yields every answer before it reads it: whoever iterates lands the bytes first.
@@ -9,7 +9,7 @@ and a constant `SECRET_PARAMS`, which names the query parameters that carry cred
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -77,6 +77,26 @@ class Row(NamedTuple):
     vintage: date | None = None
     is_censored: bool = False
     is_repeat: bool = False
+
+
+@dataclass(frozen=True)
+class Block:
+    """Many rows of one series at once, column by column: from a connector whose rows come by the million.
+
+    `ts` (UTC) and every column of `values` are of equal length.
+    """
+
+    series: str
+    ts: Sequence[datetime]
+    values: Mapping[str, Sequence[Value]]
+
+    def rows(self) -> list[Row]:
+        """The same, row by row."""
+        cells = zip(*self.values.values(), strict=True)
+        return [
+            Row(self.series, ts, dict(zip(self.values, row, strict=True)))
+            for ts, row in zip(self.ts, cells, strict=True)
+        ]
 
 
 def check_fields(payload: Payload, row: Mapping[str, Any], known: frozenset[str]) -> None:

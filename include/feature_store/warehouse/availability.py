@@ -11,9 +11,9 @@ R is the release rule's instant. No value is available after it was fetched.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from functools import lru_cache
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from feature_store.catalog.contracts import SeriesSpec, Tail
@@ -23,31 +23,42 @@ from feature_store.sources.contract import Row
 DAY = timedelta(days=1)
 
 
-class Availability(NamedTuple):
-    """What is known of a row by itself, UTC. `stated_*` settle the matter; without them R and its tail do.
+@dataclass(frozen=True)
+class Availability:
+    """What is known of rows by themselves, UTC, in columns. `stated_*` settle it; without them R and its tail do.
 
     A first value fetched up to `settled_until` counts as fetched on time; None: whenever it is fetched.
     """
 
-    released_at: datetime
-    settled_until: datetime | None
-    stated_at: datetime | None = None
-    stated_basis: str | None = None
+    released_at: Sequence[datetime]
+    settled_until: Sequence[datetime | None]
+    stated_at: Sequence[datetime | None]
+    stated_basis: Sequence[str | None]
 
 
-def availability(series: SeriesSpec, zone: str, rows: Sequence[Row]) -> list[Availability]:
-    """One Availability per row; `zone` is that of the stream's vintage dates."""
-    released = release_at(series, [row.ts for row in rows])
-    return [_of(series, zone, row, at) for row, at in zip(rows, released, strict=True)]
+def of_rows(series: SeriesSpec, zone: str, rows: Sequence[Row]) -> Availability:
+    """Of rows that may state their vintage; `zone` is that of the stream's vintage dates."""
+    by_rule = of_instants(series, [row.ts for row in rows])
+    stated = [_stated(series, zone, row, at) for row, at in zip(rows, by_rule.released_at, strict=True)]
+    return replace(by_rule, stated_at=[at for at, _ in stated], stated_basis=[basis for _, basis in stated])
 
 
-def _of(series: SeriesSpec, zone: str, row: Row, released_at: datetime) -> Availability:
-    settled_until = _settled_until(series, row.ts, released_at)
+def of_instants(series: SeriesSpec, instants: Sequence[datetime]) -> Availability:
+    """Of values that state nothing: the release rule alone."""
+    released_at = release_at(series, instants)
+    nothing = [None] * len(instants)
+    if series.revises == "never":
+        return Availability(released_at, nothing, nothing, nothing)
+    settled = [_settled_until(series, ts, at) for ts, at in zip(instants, released_at, strict=True)]
+    return Availability(released_at, settled, nothing, nothing)
+
+
+def _stated(series: SeriesSpec, zone: str, row: Row, released_at: datetime) -> tuple[datetime | None, str | None]:
     if row.vintage is None:
-        return Availability(released_at, settled_until)
+        return None, None
     if row.is_censored and released_at.astimezone(ZoneInfo(zone)).date() < row.vintage:
-        return Availability(released_at, settled_until, released_at, "backfilled")
-    return Availability(released_at, settled_until, _vintage_at(series, row.vintage, zone), "vintage")
+        return released_at, "backfilled"
+    return _vintage_at(series, row.vintage, zone), "vintage"
 
 
 @lru_cache(maxsize=65536)
@@ -57,13 +68,8 @@ def _vintage_at(series: SeriesSpec, vintage: date, zone: str) -> datetime:
     return scheduled_on(series, vintage, zone) or end_of_day.astimezone(ZoneInfo("UTC"))
 
 
-def _settled_until(series: SeriesSpec, ts: datetime, released_at: datetime) -> datetime | None:
-    """The end of the time in which the source still revises by habit: n periods, or one where it revises deeply.
-
-    None where it never revises: its first value is its last, whenever it is fetched.
-    """
-    if series.revises == "never":
-        return None
+def _settled_until(series: SeriesSpec, ts: datetime, released_at: datetime) -> datetime:
+    """The end of the time in which the source still revises by habit: n periods, or one where it revises deeply."""
     periods = series.revises.tail if isinstance(series.revises, Tail) else 1
     period = max(valid_at(series, ts) - ts, DAY)
     return released_at + periods * period

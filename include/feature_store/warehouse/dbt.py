@@ -10,13 +10,13 @@ PROJECT = ROOT / "dbt_project"
 
 
 def target_folder(settings: Settings) -> Path:
-    """Where dbt writes its manifest, compiled SQL and docs when it is called by hand."""
+    """Where dbt writes what it parsed, compiled SQL and docs."""
     return settings.home / "dbt" / "target"
 
 
-def dags_manifest(settings: Settings) -> Path:
-    """The copy of dbt's manifest that the DAGs are made from: never seen half written, as dbt's own is."""
-    return settings.home / "dbt" / "manifest.json"
+def parsed_project(settings: Settings) -> Path:
+    """The file in which dbt keeps the project as it parsed it: whoever runs it next reads that."""
+    return target_folder(settings) / "partial_parse.msgpack"
 
 
 def dbt_environment(settings: Settings) -> dict[str, str]:

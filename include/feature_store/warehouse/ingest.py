@@ -21,11 +21,12 @@ from feature_store.errors import CatalogError, CircuitOpen, Malformed, OutOfReac
 from feature_store.settings import Settings
 from feature_store.sources.budget import limiter
 from feature_store.sources.circuit import Circuit
-from feature_store.sources.contract import Payload, Row, Window
+from feature_store.sources.contract import Block, Payload, Row, Window
 from feature_store.sources.http import Http
 from feature_store.warehouse.connection import connect
 from feature_store.warehouse.landing import Place, land, record_failure
-from feature_store.warehouse.loading import Answer, Counts, load, read
+from feature_store.warehouse.loading import Counts, load
+from feature_store.warehouse.reading import Answer, read
 from feature_store.warehouse.windows import chunks, mark_complete, mark_done, resume, tail
 
 logger = logging.getLogger(__name__)
@@ -133,7 +134,7 @@ def land_and_read(
     conn: psycopg.Connection,
     place: Place,
     series: SeriesSpec,
-    parse: Callable[[Payload], Iterable[Row]],
+    parse: Callable[[Payload], Iterable[Row | Block]],
     payloads: Iterator[Payload],
     run_id: str,
 ) -> tuple[list[Answer], SourceError | None]:
@@ -152,7 +153,7 @@ def land_and_read(
         if payload is None:
             return answers, None
         fetch_id = land(conn, place, series.name, payload, _now(conn), run_id)
-        answers.append(read(series, fetch_id, parse(payload)))
+        answers.append(read(series, place.zone, fetch_id, parse(payload)))
 
 
 def _within_reach(series: SeriesSpec, stream: Stream, window: Window, now: datetime) -> Window:

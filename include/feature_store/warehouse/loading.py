@@ -1,37 +1,26 @@
-"""From answers to rows of the raw tables: read them, decide when each was available, add what says something new.
+"""From answers that were read to rows of the raw tables: decide when each was available, add what says something new.
 
 Every row of an answer is loaded, a duplicate, or rejected; `raw.fetches` holds the counts, and they add up.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from feature_store.catalog.contracts import SeriesSpec, normal_unit
-from feature_store.errors import Malformed
-from feature_store.sources.contract import Row
-from feature_store.warehouse.availability import availability
+from feature_store.catalog.contracts import SeriesSpec
+from feature_store.errors import Malformed, WarehouseError
 from feature_store.warehouse.landing import Place
+from feature_store.warehouse.reading import Answer, Part
 
 LOAD = files(__package__).joinpath("loading.sql").read_text()
 TAKE_BACK = files(__package__).joinpath("taking_back.sql").read_text()
 
 _BOOKKEEPING = ["fetch_id", "fetched_at", "available_at", "available_basis", "is_provisional", "reading", "xid"]
 _KEYS = ("series", "ts", "vintage_date")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A landed answer that was read: its rows, or why it cannot be read."""
-
-    fetch_id: int
-    rows: list[Row]
-    error: Malformed | None = None
 
 
 @dataclass(frozen=True)
@@ -66,23 +55,6 @@ class _Columns:
     required: frozenset[str]
 
 
-def read(series: SeriesSpec, fetch_id: int, rows: Iterable[Row]) -> Answer:
-    """Take the rows of a landed answer from its parser and hold them against the catalog.
-
-    An answer that cannot be read, that says two things of one point, or that states a unit the catalog does not
-    scale, is Malformed as a whole.
-    """
-    try:
-        parsed = list(rows)
-        _check_units(series, parsed)
-        _check_keys(parsed)
-    except Malformed as error:
-        return Answer(fetch_id, [], error)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        return Answer(fetch_id, [], Malformed(f"the answer of fetch {fetch_id} has an unexpected shape: {error!r}"))
-    return Answer(fetch_id, parsed)
-
-
 def load(
     conn: psycopg.Connection, place: Place, series: SeriesSpec, answers: Iterable[Answer], *, is_rereading: bool = False
 ) -> Counts:
@@ -91,11 +63,11 @@ def load(
     A Malformed answer counts as one row, rejected: it is kept in raw.rejects with its reason. `is_rereading` says that
     the answers were read before: what they said then and do not say now is taken back.
     """
-    readable: dict[int, list[Row]] = {}
+    readable: list[Answer] = []
     total = Counts()
     for answer in answers:
         if answer.error is None:
-            readable[answer.fetch_id] = answer.rows
+            readable.append(answer)
         else:
             total += _reject(conn, place, series, answer.fetch_id, answer.error)
     if readable:
@@ -105,28 +77,28 @@ def load(
 
 
 def _load(
-    conn: psycopg.Connection, place: Place, series: SeriesSpec, readable: Mapping[int, list[Row]], is_rereading: bool
+    conn: psycopg.Connection, place: Place, series: SeriesSpec, answers: Sequence[Answer], is_rereading: bool
 ) -> Counts:
     # Two runs of one stream would both miss what the other is about to commit.
     conn.execute("select pg_advisory_xact_lock(hashtext(%s))", (f"raw.{place.slug}_{place.stream}",))
     columns = _columns(conn, place)
-    incoming = {fetch_id: _news(rows) for fetch_id, rows in readable.items()}
-    _copy(conn, place, series, columns, incoming)
-    added, held = _add(conn, place, columns, incoming)
+    fetch_ids = [answer.fetch_id for answer in answers]
+    parts = [part for answer in answers for part in answer.parts]
+    _copy(conn, place, columns, parts)
+    added, held = _add(conn, place, columns, fetch_ids, parts) if parts else ({}, {})
     if is_rereading:
-        _take_back(conn, place, columns, series, list(readable))
+        _take_back(conn, place, columns, series, fetch_ids)
         conn.execute(
             """update raw.rejects set resolved_at = ops.now()
                where fetch_id = any(%s) and rule = 'unreadable_answer' and resolved_at is null""",
-            (list(readable),),
+            (fetch_ids,),
         )
     conn.execute("drop table incoming")
     total = Counts()
-    for fetch_id, rows in readable.items():
-        loaded = held.get(fetch_id, 0)
-        _count(conn, fetch_id, Counts(len(rows), loaded, len(rows) - loaded), "loaded", None)
-        new = added.get(fetch_id, 0)
-        total += Counts(len(rows), new, len(rows) - new)
+    for answer in answers:
+        loaded, new = held.get(answer.fetch_id, 0), added.get(answer.fetch_id, 0)
+        _count(conn, answer.fetch_id, Counts(answer.fetched, loaded, answer.fetched - loaded), "loaded", None)
+        total += Counts(answer.fetched, new, answer.fetched - new)
     return total
 
 
@@ -143,9 +115,7 @@ def _columns(conn: psycopg.Connection, place: Place) -> _Columns:
     )
 
 
-def _copy(
-    conn: psycopg.Connection, place: Place, series: SeriesSpec, columns: _Columns, incoming: Mapping[int, list[Row]]
-) -> None:
+def _copy(conn: psycopg.Connection, place: Place, columns: _Columns, parts: Sequence[Part]) -> None:
     conn.execute(
         sql.SQL(
             """create temp table incoming on commit drop as
@@ -154,29 +124,17 @@ def _copy(
                from {table} where false"""
         ).format(columns=_list(columns.keys + columns.values), table=place.table)
     )
-    has_vintage, has_unit = "vintage_date" in columns.keys, "unit" in columns.values
-    names = [name for name in columns.values if name != "unit"]
-    order = columns.keys + names + ["unit"] * has_unit
-    statement = sql.SQL(
-        "copy incoming ({}, fetch_id, released_at, settled_until, stated_at, stated_basis) from stdin"
-    ).format(_list(order))
-    with conn.cursor().copy(statement) as copy:
-        for fetch_id, rows in incoming.items():
-            for row, known in zip(rows, availability(series, place.zone, rows), strict=True):
-                copy.write_row((
-                    row.series, row.ts, *([row.vintage] * has_vintage), *map(row.values.__getitem__, names),
-                    *([row.unit] * has_unit), fetch_id, *known,
-                ))  # fmt: skip
+    for part in parts:
+        if lacking := {name for name in columns.values if name != "unit"} - set(part.names):
+            raise WarehouseError(f"raw.{place.slug}_{place.stream} has columns its parser does not give: {lacking}")
+        with conn.cursor().copy(sql.SQL("copy incoming ({}) from stdin").format(_list(part.names))) as copy:
+            copy.write(part.lines)
 
 
 def _add(
-    conn: psycopg.Connection, place: Place, columns: _Columns, incoming: Mapping[int, list[Row]]
+    conn: psycopg.Connection, place: Place, columns: _Columns, fetch_ids: list[int], parts: Sequence[Part]
 ) -> tuple[dict[int, int], dict[int, int]]:
     """Add what says something new: by fetch, how many rows were added and how many it now has in the table."""
-    rows = [row for rows in incoming.values() for row in rows]
-    if not rows:
-        return {}, {}
-
     statement = sql.SQL(LOAD).format(
         table=place.table,
         keys=_list(columns.keys),
@@ -186,10 +144,10 @@ def _add(
     counted = conn.execute(
         statement,
         {
-            "fetch_ids": list(incoming),
-            "series": list({row.series for row in rows}),
-            "first": min(row.ts for row in rows),
-            "last": max(row.ts for row in rows),
+            "fetch_ids": fetch_ids,
+            "series": list(frozenset().union(*(part.series for part in parts))),
+            "first": min(part.first for part in parts),
+            "last": max(part.last for part in parts),
         },
     ).fetchall()
     return {fetch: added for fetch, added, _ in counted}, {fetch: held for fetch, _, held in counted}
@@ -214,33 +172,6 @@ def _take_back(
         ),
         {"series": series.name, "fetch_ids": fetch_ids},
     )
-
-
-def _check_units(series: SeriesSpec, rows: Sequence[Row]) -> None:
-    if not series.units:
-        return
-    for unit in {row.unit for row in rows if row.unit is not None}:
-        if normal_unit(unit) not in series.units:
-            raise Malformed(
-                f"{series.source_slug}/{series.stream}/{series.name} states the unit {unit!r}, and the catalog scales "
-                f"only {list(series.units)} (features {list(series.feature_ids)}): if the source changed its unit, add "
-                "the factor to `scale` in features.yaml"
-            )
-
-
-def _check_keys(rows: Sequence[Row]) -> None:
-    seen: dict[tuple[Any, ...], Mapping[str, Any]] = {}
-    for row in rows:
-        held = seen.setdefault((row.series, row.ts, row.vintage), row.values)
-        if held is not row.values and held != row.values:
-            raise Malformed(
-                f"one answer gives {row.series} at {row.ts.isoformat()} twice: {dict(held)} and {dict(row.values)}"
-            )
-
-
-def _news(rows: Sequence[Row]) -> list[Row]:
-    """Each key once, without what the source repeats from before the window."""
-    return list({(row.series, row.ts, row.vintage): row for row in rows if not row.is_repeat}.values())
 
 
 def _reject(conn: psycopg.Connection, place: Place, series: SeriesSpec, fetch_id: int, error: Malformed) -> Counts:

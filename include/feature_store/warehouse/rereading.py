@@ -11,7 +11,8 @@ from feature_store.catalog import Catalog
 from feature_store.sources.contract import Payload
 from feature_store.warehouse.ingest import connector_of
 from feature_store.warehouse.landing import Place
-from feature_store.warehouse.loading import Counts, load, read
+from feature_store.warehouse.loading import Counts, load
+from feature_store.warehouse.reading import read
 
 ReadBytes = Callable[[str], bytes]
 """Gives the bytes of a payload by its sha256, wherever they lie now."""
@@ -66,7 +67,7 @@ def reread(
         place = Place(slug, stream, catalog.source(slug).streams[stream].zone or "UTC")
         for start in range(0, len(ids), ANSWERS_AT_ONCE):
             answers = [
-                read(spec, fetch_id, connector.parse(_payload(conn, fetch_id, read_bytes)))
+                read(spec, place.zone, fetch_id, connector.parse(_payload(conn, fetch_id, read_bytes)))
                 for fetch_id in ids[start : start + ANSWERS_AT_ONCE]
             ]
             conn.commit()
