@@ -33,6 +33,8 @@ test-all: $(STAMP) ## Run the tests, the slow ones too
 check: $(STAMP) ## Run every linter and type checker
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/python .ci/one_now.py
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yaml
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 	@$(BIN)/sqlfluff lint --disable-progress-bar --processes 2 dbt_project/models include/feature_store/warehouse/migrations

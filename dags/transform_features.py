@@ -4,13 +4,9 @@ from datetime import timedelta
 from functools import reduce
 from operator import or_
 
-from airflow.sdk import Asset, dag, get_current_context, task
-from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig, RenderConfig
-from cosmos.constants import ExecutionMode, InvocationMode, LoadMode, TestBehavior
+from airflow.sdk import Asset, AssetOrTimeSchedule, CronTriggerTimetable, dag, get_current_context, task
 
 from feature_store.catalog import load_catalog
-from feature_store.settings import load_settings
-from feature_store.warehouse.dbt import PROJECT, dags_manifest
 
 catalog = load_catalog()
 RAW = [
@@ -20,70 +16,48 @@ RAW = [
 ]
 FEATURES = Asset(name="features", uri="feature-store://features", group="features")
 
-
-def dbt_models(group_id: str, select: list[str], exclude: list[str]) -> DbtTaskGroup:
-    """The models as tasks of their own, run by one dbt process."""
-    return DbtTaskGroup(
-        group_id=group_id,
-        project_config=ProjectConfig(manifest_path=dags_manifest(load_settings()), project_name="feature_store"),
-        execution_config=ExecutionConfig(
-            execution_mode=ExecutionMode.WATCHER,
-            invocation_mode=InvocationMode.DBT_RUNNER,
-            dbt_project_path=PROJECT,
-        ),
-        profile_config=ProfileConfig(
-            profile_name="feature_store", target_name="store", profiles_yml_filepath=PROJECT / "profiles.yml"
-        ),
-        render_config=RenderConfig(
-            load_method=LoadMode.DBT_MANIFEST,
-            test_behavior=TestBehavior.AFTER_EACH,
-            select=select,
-            exclude=exclude,
-            emit_datasets=False,
-        ),
-        operator_args={
-            "poke_interval": 1,
-            "deferrable": False,
-            "install_deps": False,
-            # Unit tests speak of the code, not of the data: `make test` runs them.
-            "dbt_cmd_flags": ["--exclude-resource-type", "unit_test"],
-        },
-    )
+# An event may be lost, or be about rows that an older, longer transaction still hides.
+WHATEVER_IS_LEFT = CronTriggerTimetable("*/10 * * * *", timezone="UTC")
 
 
-@task
-def open_window() -> None:
-    """Fix which raw rows this run reads: all that are committed and not yet transformed."""
+@task(task_display_name="build candidates")
+def build_candidates(full_refresh: str) -> int:
+    """dbt's models up to `features.candidates`; returns how many candidates there are."""
+    from feature_store.pipeline.transform import build_candidates
+    from feature_store.settings import load_settings
     from feature_store.warehouse.connection import connect
 
     with connect() as conn:
-        conn.execute("select ops.open_window('transform')")
+        return build_candidates(conn, load_settings(), get_current_context()["run_id"], full_refresh == "True")
 
 
-@task
+@task(task_display_name="judge candidates")
 def judge_candidates() -> int:
-    """Great Expectations on the candidates: blocked rows go to raw.rejects, the rest may be published."""
-    from feature_store.quality.judge import judge
+    """Great Expectations on the candidates; returns how many are kept out, in raw.rejects."""
+    from feature_store.pipeline.transform import judge_candidates
+    from feature_store.settings import load_settings
     from feature_store.warehouse.connection import connect
 
     with connect() as conn:
-        verdict = judge(conn, load_catalog(), run_id=get_current_context()["run_id"])
-    return verdict.blocked
+        return judge_candidates(conn, catalog, load_settings(), get_current_context()["run_id"]).blocked
 
 
-@task(outlets=[FEATURES])
-def close_window() -> None:
-    """Mark what this run read as done; a run that failed before this is repeated by the next one."""
+@task(task_display_name="publish", outlets=[FEATURES])
+def publish() -> int:
+    """dbt's model `features_versions`: appends what is new in one transaction; returns how many versions."""
+    from feature_store.pipeline.transform import publish
+    from feature_store.settings import load_settings
     from feature_store.warehouse.connection import connect
 
     with connect() as conn:
-        conn.execute("select ops.close_window('transform')")
+        return publish(conn, load_settings(), get_current_context()["run_id"]).appended
 
 
 @dag(
-    schedule=reduce(or_, RAW),
+    schedule=AssetOrTimeSchedule(timetable=WHATEVER_IS_LEFT, assets=reduce(or_, RAW)),
     catchup=False,
     max_active_runs=1,
+    params={"full_refresh": False},
     default_args={
         "owner": "data-engineering",
         "retries": 2,
@@ -91,17 +65,22 @@ def close_window() -> None:
         "execution_timeout": timedelta(minutes=30),
         "pool": "transform",
     },
-    tags=["transform", "dbt"],
-    doc_md="""### Raw → normalized → candidates → judged → versions
-Runs when a source has news. Reads the raw rows of transactions that committed since the last run, never "newer than a
-time", so that nothing is missed whatever the order of commits. Publishing is one transaction: readers see all or none.
-Run it by hand at any time: without news it appends nothing.""",
+    tags=["transform", "dbt", "great-expectations"],
+    doc_md="""### Raw → candidates → judged → versions
+Runs when a source has news, and every ten minutes for whatever is left. Reads the raw rows of transactions that
+committed since the last run, never "newer than a time", so that nothing is missed whatever the order of commits.
+
+- **build candidates**: dbt. Its log names every model and test; a failed one is named in the error.
+- **judge candidates**: Great Expectations. What breaks a blocking rule goes to `raw.rejects`, with Data Docs.
+- **publish**: one transaction, readers see all or none. Then what was read counts as done: a run that failed before
+  is repeated by the next.
+
+The models one by one, with their lineage, are in dbt's docs. Run it by hand at any time: without news it appends
+nothing. With `full_refresh` it derives everything again and appends what differs.""",
 )
 def transform_features() -> None:
-    """Window, models, judgement, publication."""
-    build = dbt_models("build", select=["path:models"], exclude=["features_versions+"])
-    publish = dbt_models("publish", select=["features_versions+"], exclude=[])
-    open_window() >> build >> judge_candidates() >> publish >> close_window()
+    """Build, judge, publish."""
+    build_candidates("{{ params.full_refresh }}") >> judge_candidates() >> publish()
 
 
 transform_features()

@@ -9,21 +9,22 @@
   {% call statement('candidates') -%}
     create temporary view {{ candidates }} as {{ sql }}
   {%- endcall %}
-  {% call statement('main', fetch_result=True) -%}
+  {% call statement('append', fetch_result=True) -%}
     select inserted, duplicate from features.append_versions('{{ candidates }}')
   {%- endcall %}
-  {%- set counts = load_result('main')['data'][0] -%}
-  {{ log(counts[0] ~ ' versions appended, ' ~ counts[1] ~ ' were held already', info=True) }}
+  {%- set appended, duplicate = load_result('append')['data'][0] -%}
   {% call statement('drop_candidates') -%} drop view {{ candidates }} {%- endcall %}
   {{ run_hooks(post_hooks, inside_transaction=True) }}
   {{ adapter.commit() }}
   {{ run_hooks(post_hooks, inside_transaction=False) }}
+  {% call noop_statement('main', appended ~ ' appended, ' ~ duplicate ~ ' held already', 'APPEND', appended) -%}
+    {{ sql }}
+  {%- endcall %}
   {{ return({'relations': [target_relation]}) }}
 {% endmaterialization %}
 
 {# A table that append_versions keeps in step with features_versions: it is here for its lineage, docs and tests. #}
 {% materialization kept_in_step, adapter='postgres' %}
-  {% call statement('main') -%} select 1 {%- endcall %}
-  {{ adapter.commit() }}
+  {% call noop_statement('main', 'KEPT IN STEP') -%} {{ sql }} {%- endcall %}
   {{ return({'relations': [this.incorporate(type='table')]}) }}
 {% endmaterialization %}

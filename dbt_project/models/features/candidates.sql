@@ -2,42 +2,38 @@
 {{ config(materialized='table', post_hook="analyze {{ this }}") }}
 
 with readings as (
-  select
-    point.*,
-    row_number() over (
-      partition by point.feature_id, point.version, point.ts, point.available_at
-      order by point.fetch_id desc
-    ) as nth_newest_reading
-  from {{ ref('normalized_points') }} as point
-  inner join {{ ref('points_with_news') }} using (feature_id, version, series, ts)
-  where {{ is_readable('point.xid') }}
+  {% for points in points_models() %}
+    select point.*
+    from {{ ref(points) }} as point
+    inner join {{ ref('points_with_news') }} using (feature_id, version, source_slug, stream, series, ts)
+    where {{ is_readable('point.xid') }}
+    {% if not loop.last %}union all{% endif %}
+  {% endfor %}
 ),
 
-versions as (
+-- Of what was read for one instant of availability the newest fetch counts, of a fetch its newest reading.
+histories as (
   select
     *,
-    bool_or(value is not null) over (
-      partition by feature_id, version, ts
-      order by available_at
-      rows unbounded preceding
-    ) as was_ever_known
+    coalesce(lead(available_at) over history > available_at, true) as is_newest_reading,
+    bool_or(value is not null) over history as was_ever_known
   from readings
-  where nth_newest_reading = 1
+  window history as (partition by feature_id, version, ts order by available_at, fetch_id, reading)
 )
 
 -- "Not known" over nothing known is no version; over a known value it withdraws it.
 select
-  versions.feature_id,
-  versions.version,
-  versions.grain,
-  versions.ts,
-  versions.value::double precision as value,
-  versions.available_at,
-  versions.available_basis,
-  versions.is_provisional,
-  (source.reliability * case when versions.is_provisional then 0.8 else 1 end)::double precision as confidence,
+  histories.feature_id,
+  histories.version,
+  histories.grain,
+  histories.ts,
+  histories.value::double precision as value,
+  histories.available_at,
+  histories.available_basis,
+  histories.is_provisional,
+  (source.reliability * case when histories.is_provisional then 0.8 else 1 end)::double precision as confidence,
   '{}'::jsonb as meta,
-  jsonb_build_array(jsonb_build_object('fetch', versions.fetch_id)) as evidence
-from versions
-inner join {{ source('registry', 'current_sources') }} as source on versions.source_slug = source.slug
-where versions.was_ever_known
+  jsonb_build_array(jsonb_build_object('fetch', histories.fetch_id)) as evidence
+from histories
+inner join {{ source('registry', 'current_sources') }} as source on histories.source_slug = source.slug
+where histories.is_newest_reading and histories.was_ever_known

@@ -3,6 +3,7 @@
 import logging
 import re
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 KEPT_RUNS = 20
 """Runs of each suite that Data Docs show; `quality.results` holds the history of all."""
 
+SHOWN_LATELY_SECONDS = 3600
+"""How long, in real time, the pages of a suite's last run stand for those of the next ones."""
+
 _VENDOR = "static/vendor"
 _LOGO = "static/images/logo-long.png"
 
@@ -35,6 +39,12 @@ _STATIC = re.compile(r'(["\'(])(?:\.{1,2}/)+static/')
 def site(home: Path) -> Path:
     """The folder of the site below the state directory."""
     return home / "quality" / "data_docs"
+
+
+def shown_lately(home: Path, suite: str) -> bool:
+    """Whether a run of the suite got its pages within the last hour of real time."""
+    runs = site(home) / "validations" / suite
+    return runs.exists() and time.time() - runs.stat().st_mtime < SHOWN_LATELY_SECONDS
 
 
 def build_data_docs(catalog: Catalog | None = None, home: Path | None = None) -> Path:

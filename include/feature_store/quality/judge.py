@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import psycopg
 from psycopg import sql
@@ -19,7 +19,7 @@ from feature_store import clock
 from feature_store.catalog import Catalog
 from feature_store.errors import QualityError
 from feature_store.quality import project
-from feature_store.quality.data_docs import publish
+from feature_store.quality.data_docs import publish, shown_lately
 from feature_store.quality.rejects import reconsider, reject
 from feature_store.quality.results import RuleResult, Verdict, id_of, meta_of, read_result, record
 from feature_store.quality.rules import CANDIDATES, RAW_TABLES
@@ -33,13 +33,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+Docs = Literal["always", "due", "never"]
+"""When a run gets its pages in Data Docs. They are due when rows were newly kept out, and else once an hour: a run a
+minute would push every page of interest out of the few that are kept."""
+
 
 def judge(
     database: str | psycopg.Connection,
     catalog: Catalog,
     run_id: str,
     *,
-    docs: bool = True,
+    docs: Docs = "always",
     home: Path | None = None,
 ) -> Verdict:
     """Judge `features.candidates` and keep out the rows that break a blocking rule.
@@ -62,14 +66,16 @@ def judge(
             return verdict
         with project.opened(catalog, home, _dsn(conn)) as context:
             found = project.run_suite(context, CANDIDATES, verdict.checked_at, features)
-            verdict = _read(context, found, verdict, home if docs else None)
-            _refuse(conn, verdict, "features.candidates")
+            verdict = _read(context, found, verdict)
+            if _fatal(verdict):
+                raise _refused(conn, _shown(context, found, verdict, home, docs), "features.candidates")
             failing = project.failing_rows(context, CANDIDATES, verdict.checked_at, _failed(found))
-        with conn.transaction():
-            kept = reject(conn, catalog, failing)
-            record(conn, verdict)
-        conn.commit()
-    verdict = replace(verdict, blocked=kept.blocked, newly_blocked=kept.newly_blocked, resolved=kept.resolved)
+            with conn.transaction():
+                kept = reject(conn, catalog, failing)
+                record(conn, verdict)
+            conn.commit()
+            verdict = replace(verdict, blocked=kept.blocked, newly_blocked=kept.newly_blocked, resolved=kept.resolved)
+            verdict = _shown(context, found, verdict, home, docs)
     log.info("%s", verdict)
     return verdict
 
@@ -80,7 +86,7 @@ def judge_raw(
     run_id: str,
     table: str = RAW_TABLES[0].name,
     *,
-    docs: bool = True,
+    docs: Docs = "always",
     home: Path | None = None,
 ) -> Verdict:
     """Judge a raw table, for example `fred_observations`; raw rows stay where they are, whatever is found.
@@ -93,8 +99,9 @@ def judge_raw(
         verdict = _empty(conn, run_id, raw_suite(table), "raw", table)
         with project.opened(catalog, home, _dsn(conn)) as context:
             found = project.run_suite(context, verdict.suite, verdict.checked_at, ())
-            verdict = _read(context, found, verdict, home if docs else None)
-        _refuse(conn, verdict, f"raw.{table}")
+            verdict = _shown(context, found, _read(context, found, verdict), home, docs)
+        if _fatal(verdict):
+            raise _refused(conn, verdict, f"raw.{table}")
         record(conn, verdict)
         conn.commit()
     log.info("%s", verdict)
@@ -131,18 +138,21 @@ def _empty(conn: psycopg.Connection, run_id: str, suite: str, schema: str, table
     return Verdict(run_id, suite, checked_at=now, checked=row[0])
 
 
-def _read(
-    context: "FileDataContext",
-    found: "ExpectationSuiteValidationResult",
-    verdict: Verdict,
-    home: Path | None,
-) -> Verdict:
-    """The verdict with what was found, in the suite's order, and with Data Docs where they have a home."""
+def _read(context: "FileDataContext", found: "ExpectationSuiteValidationResult", verdict: Verdict) -> Verdict:
+    """The verdict with what was found, in the suite's order."""
     order = {e.id: n for n, e in enumerate(context.suites.get(verdict.suite).expectations)}
     found.results.sort(key=lambda result: order[id_of(result)])  # those that broke off came first
-    results = tuple(read_result(result, verdict.checked) for result in found.results)
-    index = _publish(context, found, verdict, home) if home else None
-    return replace(verdict, results=results, docs=index)
+    return replace(verdict, results=tuple(read_result(result, verdict.checked) for result in found.results))
+
+
+def _shown(
+    context: "FileDataContext", found: "ExpectationSuiteValidationResult", verdict: Verdict, home: Path, docs: Docs
+) -> Verdict:
+    """The verdict with its pages, where it gets any."""
+    is_due = bool(verdict.newly_blocked or _fatal(verdict)) or not shown_lately(home, verdict.suite)
+    if docs == "never" or (docs == "due" and not is_due):
+        return verdict
+    return replace(verdict, docs=_publish(context, found, verdict, home))
 
 
 def _publish(
@@ -163,16 +173,18 @@ def _failed(found: "ExpectationSuiteValidationResult") -> list["ExpectationValid
     return [r for r, meta in failed if meta["severity"] == "block" and meta["scope"] == "row"]
 
 
-def _refuse(conn: psycopg.Connection, verdict: Verdict, table: str) -> None:
-    """Record the verdict and raise when the table as a whole cannot be trusted."""
-    fatal = _primary([r for r in verdict.failures if r.severity == "block" and _is_fatal(r)])
-    if not fatal:
-        return
+def _fatal(verdict: Verdict) -> list[RuleResult]:
+    """Why the table as a whole cannot be trusted; empty when it can."""
+    return _primary(r for r in verdict.failures if r.severity == "block" and _is_fatal(r))
+
+
+def _refused(conn: psycopg.Connection, verdict: Verdict, table: str) -> QualityError:
+    """Record the verdict and say why the table is refused."""
     record(conn, verdict)
     conn.commit()
-    lines = "\n  ".join(map(str, fatal))
+    lines = "\n  ".join(map(str, _fatal(verdict)))
     where = f"\nData Docs: {verdict.docs.as_uri()}" if verdict.docs else ""
-    raise QualityError(f"{table} is refused, and nothing of it goes on:\n  {lines}{where}")
+    return QualityError(f"{table} is refused, and nothing of it goes on:\n  {lines}{where}")
 
 
 def _is_fatal(result: RuleResult) -> bool:

@@ -60,16 +60,43 @@ class RawTable:
         return f"{self.slug}_{self.stream}"
 
 
+_LOADED = ("fetch_id", "reading", "fetched_at", "available_at", "available_basis", "is_provisional", "xid")
+"""What the loader adds to every row of a source."""
+
+_CANDLE = (
+    "series", "ts", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "trades",
+    "taker_base_volume", "taker_quote_volume",
+)  # fmt: skip
+_KEY_OF_A_READING = ("series", "ts", "fetch_id", "reading")
+_REQUIRED = ("series", "ts", "fetch_id", "reading", "fetched_at", "available_at")
+
 RAW_TABLES = (
     RawTable(
         slug="fred",
         stream="observations",
+        columns=("series", "ts", "vintage_date", "value", "unit", *_LOADED),
+        key=("series", "ts", "vintage_date", "fetch_id", "reading"),
+        required=("series", "ts", "vintage_date", "fetch_id", "reading", "unit", "fetched_at", "available_at"),
+    ),
+    RawTable("binance", "klines_1m", (*_CANDLE, *_LOADED), _KEY_OF_A_READING, _REQUIRED),
+    RawTable("binance", "klines_1h", (*_CANDLE, *_LOADED), _KEY_OF_A_READING, _REQUIRED),
+    RawTable(
+        slug="binance",
+        stream="funding_rate",
+        columns=("series", "ts", "funding_time", "funding_rate", "mark_price", *_LOADED),
+        key=_KEY_OF_A_READING,
+        required=_REQUIRED,
+    ),
+    RawTable(
+        slug="binance",
+        stream="ticker_24h",
         columns=(
-            "series", "ts", "vintage_date", "value", "unit", "fetch_id", "fetched_at", "available_at",
-            "available_basis", "is_provisional", "xid",
+            "series", "ts", "price_change", "price_change_percent", "weighted_avg_price", "prev_close_price",
+            "last_price", "last_qty", "bid_price", "bid_qty", "ask_price", "ask_qty", "open_price", "high_price",
+            "low_price", "volume", "quote_volume", "open_time", "first_id", "last_id", "count", *_LOADED,
         ),
-        key=("series", "ts", "vintage_date", "fetch_id"),
-        required=("series", "ts", "vintage_date", "fetch_id", "unit", "fetched_at", "available_at"),
+        key=_KEY_OF_A_READING,
+        required=_REQUIRED,
     ),
 )  # fmt: skip
 """The raw tables there are."""

@@ -29,7 +29,7 @@ HEAVY = (
 
 
 def warm_dbt_up() -> None:
-    """Parsed and compiled once here, the dbt project is there in every task. No connection is opened: none is shared."""
+    """Parsed and compiled once here, the dbt project is there in every task. It opens no connection to share."""
     from feature_store.errors import FeatureStoreError
     from feature_store.pipeline.models import run_dbt
     from feature_store.settings import load_settings
