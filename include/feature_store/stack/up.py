@@ -217,8 +217,8 @@ class _Start:
     def dags(self, note: Note) -> str:
         """Wait until every DAG file is parsed, and let the DAGs of the main job run."""
         client = self._stack.airflow_client
-        for slug in load_catalog().sources:
-            client.create_pool(f"source_{slug}", 2, "How many tasks ask this source at once")
+        for source in load_catalog().sources.values():
+            client.create_pool(f"source_{source.slug}", 4, "How many tasks ask this source at once")
         client.create_pool("transform", 8, "How many tasks work in the warehouse at once")
         began = time.monotonic()
         files = {path.name for path in self._stack.airflow.dags.glob("*.py")}
