@@ -75,8 +75,10 @@ def _number(value: object) -> object:
 
 
 def _cron(value: str) -> str:
-    if len(value.split()) != 5 or not croniter.is_valid(value):
-        raise ValueError(f"{value!r} is not a cron expression of five fields, for example '0 * * * *'")
+    if len(value.split()) not in (5, 6) or not croniter.is_valid(value):
+        raise ValueError(
+            f"{value!r} is not a cron expression of five fields, for example '0 * * * *', or six, the last for seconds"
+        )
     return value
 
 
