@@ -1,6 +1,6 @@
 """Two DAGs per connected source, made from the catalog: `ingest_<slug>`, the live tail, and `backfill_<slug>`."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import (
@@ -28,6 +28,8 @@ TASK_DEFAULTS = {
     "execution_timeout": timedelta(minutes=30),
 }
 
+INTERVAL = ("data_interval_start", "data_interval_end")
+
 
 def raw_asset(slug: str) -> Asset:
     """What a source's raw tables are called among assets; the transform waits for it."""
@@ -48,7 +50,9 @@ def fetch_and_load(slug: str, stream: str, by_interval: bool = False) -> int:
 
     context = get_current_context()
     context["said"] = stream  # type: ignore[typeddict-unknown-key]  # names the mapped task in the UI
-    window = Window(context["data_interval_start"], context["data_interval_end"]) if by_interval else None
+    # Airflow's instants are pendulum's, which plain timedeltas cannot divide.
+    interval = [datetime.fromtimestamp(context[end].timestamp(), UTC) for end in INTERVAL] if by_interval else None
+    window = Window(*interval) if interval else None
     with connect() as conn:
         arrived = ingest_stream(conn, catalog, load_settings(), (slug, stream), window, context["run_id"])
     print(f"{slug}/{stream}: {arrived.counts}")  # noqa: T201 - the task's log
