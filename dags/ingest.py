@@ -50,6 +50,8 @@ def fetch_and_load(slug: str, stream: str, by_interval: bool = False) -> int:
 
     context = get_current_context()
     context["said"] = stream  # type: ignore[typeddict-unknown-key]  # names the mapped task in the UI
+    if by_interval and context.get(INTERVAL[0]) is None:
+        raise AirflowFailException("this run has no month: start it with Trigger → Backfill and choose the months")
     # Airflow's instants are pendulum's, which plain timedeltas cannot divide.
     interval = [datetime.fromtimestamp(context[end].timestamp(), UTC) for end in INTERVAL] if by_interval else None
     window = Window(*interval) if interval else None
