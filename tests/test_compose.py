@@ -48,6 +48,7 @@ OTHERWISE = {
     "NO_PROXY": "services are hosts",
     "no_proxy": "services are hosts",
     "PATH": "the image's",
+    "FEATURE_STORE_CODE": "a new image is a new container",
     "SPT_NOENV": "by it `make down` knows its processes",
     **{setting: "inside, each service has its own default" for setting, _ in PORTS.values()},
 }

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 import psycopg
 
 from feature_store.catalog import Catalog
-from feature_store.errors import FeatureStoreError
+from feature_store.errors import FeatureStoreError, WarehouseError
 from feature_store.settings import Settings
 from feature_store.sources.contract import Window
+from feature_store.warehouse.connection import explained
 from feature_store.warehouse.ingest import ingest
 from feature_store.warehouse.loading import Counts
 
@@ -33,13 +34,17 @@ def ingest_stream(
 ) -> Arrived:
     """Ingest every series of a stream, given as (slug, stream): the live tail, or a window of history.
 
-    A series that fails keeps no other from arriving.
+    A series that fails keeps no other from arriving. Raises WarehouseError when the database has no room left or is
+    away, which is the same for all of them.
     """
     arrived = Arrived()
     for series in catalog.series(*place):
         name = "/".join((*place, series.name))
         try:
-            counts = ingest(conn, catalog, settings, series, window, run_id)
+            with explained(conn):
+                counts = ingest(conn, catalog, settings, series, window, run_id)
+        except WarehouseError:
+            raise
         except FeatureStoreError as error:
             conn.rollback()
             logger.warning("%s: %s", name, error)

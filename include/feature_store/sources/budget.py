@@ -60,10 +60,11 @@ class _Pool(ConnectionPool):
                 yield conn
         except psycopg.Error as error:
             info = psycopg.conninfo.conninfo_to_dict(str(self.conninfo))
+            has_no_room = isinstance(error, psycopg.errors.DiskFull)
+            advice = "Make room on its disk." if has_no_room else "Is the stack up? `make up` starts it."
             raise WarehouseError(
                 f"the shared rate budgets and circuits in the database at {info.get('host')}:{info.get('port')}/"
-                f"{info.get('dbname')} cannot be used: {str(error).partition(chr(10))[0]}. Is the stack up? "
-                "`make up` starts it."
+                f"{info.get('dbname')} cannot be used: {str(error).partition(chr(10))[0]}. {advice}"
             ) from None
 
 

@@ -6,7 +6,8 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
@@ -23,6 +24,7 @@ from feature_store.stack.supervision import Program, Supervisor, run_folder
 from feature_store.warehouse.dbt import dbt_environment
 
 METADATA = "airflow"
+PACKAGE = Path(__file__).parents[1]
 
 # Which setting moves which service elsewhere.
 PORTS = {
@@ -129,7 +131,7 @@ class Stack:
                     value = value.get_secret_value()
                 if value is not None and info.alias is not None:
                     exported[info.alias] = str(value.resolve() if isinstance(value, Path) else value)
-        return exported
+        return {**exported, "FEATURE_STORE_CODE": _code()}
 
     def record_ports(self) -> None:
         """Note the ports in use in `stack.env`, from which later commands take them."""
@@ -163,3 +165,12 @@ def exclusive(home: Path) -> Iterator[None]:
         handle.write(str(os.getpid()))
         handle.flush()
         yield
+
+
+@cache
+def _code() -> str:
+    """Which code this is: in a service's environment it makes `make up` restart the service after an upgrade."""
+    digest = sha256()
+    for path in sorted(path for path in PACKAGE.rglob("*") if path.suffix in {".py", ".sql"}):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

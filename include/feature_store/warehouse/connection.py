@@ -1,5 +1,8 @@
 """Connections to the `feature_store` database."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import psycopg
 
 from feature_store.errors import WarehouseError
@@ -16,3 +19,18 @@ def connect(dsn: str | None = None, *, autocommit: bool = False) -> psycopg.Conn
             f"the database at {info.get('host')}:{info.get('port')}/{info.get('dbname')} cannot be reached: "
             f"{str(error).splitlines()[0]}. Is the stack up? `make up` starts it."
         ) from None
+
+
+@contextmanager
+def explained(conn: psycopg.Connection) -> Iterator[None]:
+    """Raise WarehouseError where the database runs out of room, or goes away, in the middle of the block."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        what, advice = "failed in mid-work", "Its log says why, and `make up` starts it when it is down"
+        if isinstance(error, psycopg.errors.DiskFull):
+            what, advice = "has no room left on its disk", "Make room there"
+        raise WarehouseError(
+            f"the database at {conn.info.host}:{conn.info.port}/{conn.info.dbname} {what}: "
+            f"{str(error).partition(chr(10))[0]}. {advice}. What was committed stays, and the next run does the rest."
+        ) from error
