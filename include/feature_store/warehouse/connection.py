@@ -24,6 +24,7 @@ def connect(dsn: str | None = None, *, autocommit: bool = False) -> psycopg.Conn
 @contextmanager
 def explained(conn: psycopg.Connection) -> Iterator[None]:
     """Raise WarehouseError where the database runs out of room, or goes away, in the middle of the block."""
+    place = f"{conn.info.host}:{conn.info.port}/{conn.info.dbname}"  # a lost connection does not tell any more
     try:
         yield
     except psycopg.OperationalError as error:
@@ -31,6 +32,6 @@ def explained(conn: psycopg.Connection) -> Iterator[None]:
         if isinstance(error, psycopg.errors.DiskFull):
             what, advice = "has no room left on its disk", "Make room there"
         raise WarehouseError(
-            f"the database at {conn.info.host}:{conn.info.port}/{conn.info.dbname} {what}: "
-            f"{str(error).partition(chr(10))[0]}. {advice}. What was committed stays, and the next run does the rest."
+            f"the database at {place} {what}: {str(error).partition(chr(10))[0]}. {advice}. "
+            "What was committed stays, and the next run does the rest."
         ) from error

@@ -17,6 +17,10 @@ from feature_store.warehouse.landing import Place
 from feature_store.warehouse.reading import Answer, Part
 
 LOAD = files(__package__).joinpath("loading.sql").read_text()
+READINGS = {
+    again: files(__package__).joinpath(f"readings_{'again' if again else 'first'}.sql").read_text()
+    for again in (False, True)
+}
 TAKE_BACK = files(__package__).joinpath("taking_back.sql").read_text()
 
 _BOOKKEEPING = ["fetch_id", "fetched_at", "available_at", "available_basis", "is_provisional", "reading", "xid"]
@@ -85,7 +89,7 @@ def _load(
     fetch_ids = [answer.fetch_id for answer in answers]
     parts = [part for answer in answers for part in answer.parts]
     _copy(conn, place, columns, parts)
-    added, held = _add(conn, place, columns, fetch_ids, parts) if parts else ({}, {})
+    added, held = _add(conn, place, columns, answers, is_rereading) if parts else ({}, {})
     if is_rereading:
         _take_back(conn, place, columns, series, fetch_ids)
         conn.execute(
@@ -132,19 +136,21 @@ def _copy(conn: psycopg.Connection, place: Place, columns: _Columns, parts: Sequ
 
 
 def _add(
-    conn: psycopg.Connection, place: Place, columns: _Columns, fetch_ids: list[int], parts: Sequence[Part]
+    conn: psycopg.Connection, place: Place, columns: _Columns, answers: Sequence[Answer], is_rereading: bool
 ) -> tuple[dict[int, int], dict[int, int]]:
     """Add what says something new: by fetch, how many rows were added and how many it now has in the table."""
+    names = {"keys": _list(columns.keys), "values": _list(columns.values)}
+    parts = [part for answer in answers for part in answer.parts]
     statement = sql.SQL(LOAD).format(
         table=place.table,
-        keys=_list(columns.keys),
-        values=_list(columns.values),
+        **names,
+        readings=sql.SQL(READINGS[is_rereading]).format(**names),
         order=_list([*columns.keys[2:], "fetch_id"]),
     )
     counted = conn.execute(
         statement,
         {
-            "fetch_ids": fetch_ids,
+            "fetch_ids": [answer.fetch_id for answer in answers],
             "series": list(frozenset().union(*(part.series for part in parts))),
             "first": min(part.first for part in parts),
             "last": max(part.last for part in parts),

@@ -1,5 +1,5 @@
 -- Decide, once and for good, when each incoming row was available, and add those that say something new.
--- keys, values and order are the stream's columns, filled in by loading.py.
+-- keys, values and order are the stream's columns, readings one of the two files of that name; see loading.py.
 with answers as (
   select fetch_id, fetched_at from raw.fetches where fetch_id = any(%(fetch_ids)s)
 ),
@@ -19,18 +19,7 @@ arrived as (
          true as is_incoming, released_at, settled_until, stated_at, stated_basis
   from incoming join answers using (fetch_id)
 ),
--- The same answer may have been read before: then this reading replaces that one, and corrects it if it differs.
-readings as (
-  select *,
-         lag(reading) over reading_before as own_reading,
-         lag(is_provisional) over reading_before as own_is_provisional,
-         lag(available_at) over reading_before as own_available_at,
-         lag(available_basis) over reading_before as own_available_basis,
-         row({values}) is distinct from lag(row({values})) over reading_before as corrects,
-         lead(is_incoming) over reading_before is not null as is_replaced
-  from (select * from held union all select * from arrived) as rows
-  window reading_before as (partition by {keys}, fetch_id order by is_incoming)
-),
+readings as ({readings}),
 beside as (
   select *,
          own_reading is null and (
@@ -38,8 +27,7 @@ beside as (
            or row({values}) is distinct from lag(row({values})) over neighbours
            or is_provisional is distinct from lag(is_provisional) over neighbours
          ) as says_something_new,
-         coalesce(bool_or(not is_provisional) over (neighbours rows between unbounded preceding and 1 preceding), false)
-           as was_final_before
+         count(*) filter (where not is_provisional) over neighbours > (not is_provisional)::int as was_final_before
   from readings
   where not is_replaced
   window neighbours as (partition by series, ts order by {order})
