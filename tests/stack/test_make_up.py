@@ -1,94 +1,25 @@
 """A whole stack of its own on free ports, as `make up` starts it: what a new user gets, end to end."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
-from feature_store.stack.airflow_client import AirflowClient
-from feature_store.stack.ports import free_port
 from feature_store.stack.processes import listening_sockets, stack_processes
-from feature_store.stack.services import PORTS
 
-COMMAND = str(Path(sys.executable).parent / "feature-store")
+from .running import Running
+
 CHROMIUM = shutil.which("chromium")
-
-
-@dataclass
-class Running:
-    """A stack under test and what its first start printed."""
-
-    home: Path
-    env: dict[str, str]
-    printed: str
-
-    def call(self, *arguments: str, expect: int = 0) -> str:
-        """Run the command line against this stack."""
-        done = subprocess.run([COMMAND, *arguments], env=self.env, capture_output=True, text=True, check=False)
-        assert done.returncode == expect, f"{arguments} gave {done.returncode}:\n{done.stdout}\n{done.stderr}"
-        return done.stdout + done.stderr
-
-    def info(self) -> dict[str, str]:
-        found: dict[str, str] = json.loads(self.call("stack", "info", "--json"))
-        return found
-
-    def rows(self, query: str) -> list[tuple[object, ...]]:
-        with psycopg.connect(self.info()["postgres_dsn"], options="-c timezone=UTC") as conn:
-            return conn.execute(query.encode()).fetchall()
-
-    def ask_airflow(self, method: str, path: str, **body: object) -> dict[str, Any]:
-        """Any call of Airflow's REST API."""
-        info = self.info()
-        login = {"username": info["airflow_user"], "password": info["airflow_password"]}
-        with httpx.Client(base_url=info["airflow_url"], timeout=30, trust_env=False) as http:
-            token = http.post("/auth/token", json=login).raise_for_status().json()["access_token"]
-            answer = http.request(
-                method, f"/api/v2{path}", headers={"Authorization": f"Bearer {token}"}, json=body or None
-            )
-        found: dict[str, Any] = answer.raise_for_status().json()
-        return found
-
-    def airflow(self) -> AirflowClient:
-        info = self.info()
-        return AirflowClient(info["airflow_url"], info["airflow_user"], info["airflow_password"])
-
-
-def wait_for(condition: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s"
-        time.sleep(0.5)
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A stack that was started once, with no key and no variable but its place and its ports."""
-    home = tmp_path_factory.mktemp("stack") / "var"
-    env = {name: value for name, value in os.environ.items() if not name.startswith("FEATURE_STORE_")}
-    env |= {"FEATURE_STORE_HOME": str(home), **{setting: str(free_port()) for setting, _ in PORTS.values()}}
-    running = Running(home, env, "")
-    try:
-        running.printed = running.call("stack", "up")
-        yield running
-    finally:
-        running.call("stack", "clean")
-        assert stack_processes(home) == [], "nothing is left running"
+FEATURES = 7
 
 
 def test_up_prints_the_features_and_the_logins(stack: Running) -> None:
-    for text in ("macro/us/walcl_total_usd", "macro/us/tga_balance_usd", "macro/us/rrp_total_usd", "user admin"):
+    for text in ("macro/us/walcl_total_usd", "macro/us/rrp_total_usd", "crypto/btc/price_usd", "user admin"):
         assert text in stack.printed
-    for step in ("postgres", "replay", "airflow", "ingest", "transform"):
+    assert f"{FEATURES} features" in stack.printed
+    for step in ("postgres", "bucket", "replay", "walk", "airflow", "ingest", "transform"):
         assert f"{step} " in stack.printed, "progress is shown"
 
 
@@ -105,27 +36,58 @@ def test_sql_shows_dollars_for_every_vintage(stack: Running) -> None:
         "select min(value), max(value), count(distinct available_at) from features.features_versions"
         " where feature_id = 'macro/us/walcl_total_usd'"
     )
-    assert 1e12 < low < high < 1e13  # type: ignore[operator]
-    assert vintages > 400  # type: ignore[operator]
+    assert 1e12 < low < high < 1e13
+    assert vintages > 400
     ((low, high),) = stack.rows(
         "select min(value), max(value) from features.as_of('2024-06-01') where feature_id = 'macro/us/tga_balance_usd'"
     )
-    assert 1e10 < low < high < 3e12, "in dollars, though FRED stated billions then"  # type: ignore[operator]
+    assert 1e10 < low < high < 3e12, "in dollars, though FRED stated billions then"
     csv = stack.call("sql", "-c", "select feature_id from features.latest order by 1", "--csv")
     assert csv.splitlines()[0] == "feature_id"
-    assert len(csv.splitlines()) == 4
+    assert len(csv.splitlines()) == 1 + FEATURES
+
+
+def test_thirty_days_of_minutes_are_features(stack: Running) -> None:
+    ((days, low, high),) = stack.rows(
+        "select count(distinct ts::date), min(value), max(value) from features.features_values"
+        " where feature_id = 'crypto/btc/price_usd'"
+    )
+    assert days >= 30
+    assert 1e3 < low < high < 1e6
+    ((hours, low),) = stack.rows(
+        "select count(*), min(value) from features.features_values where feature_id = 'cex/binance/btcusdt_volume_usd'"
+    )
+    assert hours > 29 * 24
+    assert low >= 0
+
+
+def test_the_last_day_of_a_stream_without_history_was_lived_through(stack: Running) -> None:
+    ((steps, hours),) = stack.rows(
+        "select count(distinct fetched_at), extract(epoch from max(fetched_at) - min(fetched_at)) / 3600"
+        " from raw.fetches where run_id = 'walk'"
+    )
+    assert steps > 90
+    assert hours > 23
 
 
 def test_it_went_through_airflow(stack: Running) -> None:
     client = stack.airflow()
     assert set(client.dags()) == {
-        "ingest_fred", "backfill_fred", "transform_features", "quality_checks", "maintain_storage",
+        "ingest_fred", "backfill_fred", "ingest_binance", "backfill_binance",
+        "transform_features", "export_parquet", "quality_checks", "maintain_storage",
     }  # fmt: skip
-    run_ids = {
-        run_id for (run_id,) in stack.rows("select distinct run_id from raw.fetches where run_id like 'manual%'")
-    }
-    assert run_ids
-    assert all(client.run("ingest_fred", str(run_id)).state == "success" for run_id in run_ids)
+    runs = stack.rows("select distinct source, run_id from raw.fetches where run_id like 'manual%'")
+    assert {source for source, _ in runs} == {"fred", "binance"}
+    assert all(client.run(f"ingest_{source}", run_id).state == "success" for source, run_id in runs)
+
+
+def test_the_files_of_all_days_lie_in_the_bucket(stack: Running) -> None:
+    stack.run("export_parquet")
+    ((files, features),) = stack.rows("select count(*), count(distinct feature_id) from ops.exported_files")
+    assert files > 1000
+    assert features == FEATURES
+    assert stack.rows("select count(*) from ops.dirty_days") == [(0,)]
+    assert stack.rows("select count(content) from raw.payloads") == [(0,)]
 
 
 def test_every_dag_says_what_it_is_and_who_owns_it(stack: Running) -> None:
@@ -159,13 +121,9 @@ def test_quality_ran_and_its_pages_are_there(stack: Running) -> None:
 
 def test_a_backfill_of_months_adds_nothing_that_is_held(stack: Running) -> None:
     before = stack.call("hash")
-    backfill = stack.ask_airflow(
-        "POST", "/backfills",
-        dag_id="backfill_fred", from_date="2024-03-01T00:00:00Z", to_date="2024-04-02T00:00:00Z",
-    )  # fmt: skip
-    wait_for(lambda: stack.ask_airflow("GET", f"/backfills/{backfill['id']}")["completed_at"] is not None, 240)
+    stack.wait_for_backfill(stack.backfill("backfill_fred", "2024-03-01T00:00:00Z", "2024-04-02T00:00:00Z"))
     (rows,) = stack.rows("select count(*), sum(rows_loaded) from raw.fetches where run_id like 'backfill%'")
-    assert rows[0] > 0  # type: ignore[operator]
+    assert rows[0] > 0
     assert rows[1] == 0
     assert stack.call("hash") == before
 
@@ -195,18 +153,16 @@ def test_the_pages_open_in_a_browser(stack: Running) -> None:
 
 
 def test_a_series_that_fails_is_named_and_keeps_nothing_else_from_arriving(stack: Running) -> None:
-    replay = stack.info()["replay_url"]
-    fault = {"kind": "status", "status": 400, "series": "SP500", "count": None, "message": "No such luck."}
-    httpx.post(f"{replay}/_faults", json=fault).raise_for_status()
+    stack.fault(kind="status", status=400, series="SP500", count=None, message="No such luck.")
     try:
         printed = stack.call("stack", "up")
     finally:
-        httpx.delete(f"{replay}/_faults")
+        stack.clear_faults()
     assert "fred/observations/SP500" in printed
     assert "No such luck." in printed
     assert "its log: " in printed
-    assert "The other series arrived." in printed
-    assert "3 features" in printed
+    assert "The rest arrived." in printed
+    assert f"{FEATURES} features" in printed
 
 
 def test_state_survives_down_and_up(stack: Running) -> None:
@@ -231,5 +187,6 @@ def test_status_shows_sources_without_a_connector(stack: Running) -> None:
     connectors = {row["source"]: row["connector"] for row in status["sources"]}
     assert connectors["fred"] == "connected"
     assert connectors["etherscan"] == "no connector yet"
-    assert len(status["features"]) == 3
+    assert connectors["binance"] == "connected"
+    assert len(status["features"]) == FEATURES
     assert all(row["rows_fetched"] >= row["rows_loaded"] for row in status["fetches"])

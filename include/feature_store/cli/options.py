@@ -34,15 +34,21 @@ def span(text: str) -> timedelta:
 
 
 def print_table(title: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Rows as a table; their keys head the columns."""
+    """Rows as a table; their keys head the columns. Instants in UTC, to the second."""
     table = Table(title=title, title_justify="left")
     for name in rows[0] if rows else ["nothing yet"]:
         table.add_column(name)
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*map(_shown, row.values()))
     Console().print(table)
 
 
 def print_json(found: object) -> None:
     """Anything as JSON; instants and the like as text."""
     typer.echo(json.dumps(found, indent=2, default=str))
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    return "" if value is None else str(value)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import psycopg
 import typer
@@ -36,7 +36,16 @@ def list_(
         print_json({"by_rule": counts, "rejects": rows})
     else:
         print_table("by rule", counts)
-        print_table("newest", rows)
+        print_table("newest", [_short(row) for row in rows])
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    """What fits a line; `rejects show` has the rest."""
+    what = "/".join(str(row[name]) for name in ("source", "stream", "of") if row[name])
+    shown = {"reject": row["reject_id"], "of": what, "ts": row["ts"], "rule": row["rule"]}
+    # The address comes first, and is long.
+    reason = row["reason"].partition(" answered ")[2] or row["reason"]
+    return {**shown, "reason": reason[:60], "resolved": row["resolved_at"]}
 
 
 @app.command()
