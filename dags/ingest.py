@@ -58,15 +58,15 @@ def fetch_and_load(slug: str, stream: str, by_interval: bool = False) -> int:
     with connect() as conn:
         arrived = ingest_stream(conn, catalog, load_settings(), (slug, stream), window, context["run_id"])
     print(f"{slug}/{stream}: {arrived.counts}")  # noqa: T201 - the task's log
-    said = "\n".join(str(error) for error in arrived.failures)
-    if any(not isinstance(error, CircuitOpen | OutOfReach) for error in arrived.failures):
-        may_pass = any(isinstance(error, Retriable) for error in arrived.failures)
-        raise (AirflowException if may_pass else AirflowFailException)(said)
-    if arrived.failures:
-        until = [error.until for error in arrived.failures if isinstance(error, CircuitOpen)]
+    failures = list(arrived.failures.values())
+    if any(not isinstance(error, CircuitOpen | OutOfReach) for error in failures):
+        may_pass = any(isinstance(error, Retriable) for error in failures)
+        raise (AirflowException if may_pass else AirflowFailException)(arrived.said)
+    if failures:
+        until = [error.until for error in failures if isinstance(error, CircuitOpen)]
         if until:
             context["said"] = f"{stream}: not asked before {max(until):%H:%M} UTC"  # type: ignore[typeddict-unknown-key]
-        raise AirflowSkipException(said)
+        raise AirflowSkipException(arrived.said)
     return arrived.counts.loaded
 
 

@@ -94,7 +94,7 @@ def _live(
         for stream in streams_of(catalog, source.slug):
             arrived = ingest_stream(conn, catalog, settings, (source.slug, stream), run_id=run_id)
             lived.rows += arrived.counts
-            lived.failures += [f"{at.isoformat()} {error}" for error in arrived.failures]
+            lived.failures += [f"{at.isoformat()} {error}" for error in arrived.failures.values()]
         has_any_news |= has_news(conn, source)
     conn.commit()
     if has_any_news:

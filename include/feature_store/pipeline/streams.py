@@ -1,6 +1,7 @@
 """All series of a stream: what a task of the DAGs `ingest_<slug>` and `backfill_<slug>` does."""
 
 import logging
+import re
 from dataclasses import dataclass, field
 
 import psycopg
@@ -21,7 +22,12 @@ class Arrived:
     """What became of the rows of a stream's series, and which series failed with what."""
 
     counts: Counts = field(default_factory=Counts)
-    failures: list[FeatureStoreError] = field(default_factory=list)
+    failures: dict[str, FeatureStoreError] = field(default_factory=dict)
+
+    @property
+    def said(self) -> str:
+        """The failures, a line each: which series and why first, then the address that was asked, which is long."""
+        return "\n".join(f"{name}: {_address_last(str(error))}" for name, error in self.failures.items())
 
 
 def ingest_stream(
@@ -48,11 +54,16 @@ def ingest_stream(
         except FeatureStoreError as error:
             conn.rollback()
             logger.warning("%s: %s", name, error)
-            arrived.failures.append(error)
+            arrived.failures[name] = error
         else:
             logger.info("%s: %s", name, counts)
             arrived.counts += counts
     return arrived
+
+
+def _address_last(text: str) -> str:
+    found = re.match(r"(https?://\S+?):? (?:answered )?(.*)", text, re.DOTALL)
+    return f"{found[2]} (asked {found[1]})" if found else text
 
 
 def streams_of(catalog: Catalog, slug: str) -> list[str]:

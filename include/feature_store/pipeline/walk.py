@@ -46,8 +46,8 @@ def walk_snapshots(
         clock.freeze(conn, at)
         for place in snapshots:
             arrived = ingest_stream(conn, without_budgets(catalog), settings, place, run_id="walk")
-            if arrived.failures:
-                raise arrived.failures[0]
+            for failure in arrived.failures.values():
+                raise failure
             counts += arrived.counts
         conn.execute("update ops.window_progress set done_until = %s where source = %s", (at, WALK.slug))
         conn.commit()
