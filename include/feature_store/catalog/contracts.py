@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from datetime import time, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -63,8 +64,12 @@ def _period(value: object) -> object:
     return value if value == "session" else _duration(value)
 
 
+# A walk over hundreds of files, and every task reads the catalog.
+_zones = cache(available_timezones)
+
+
 def _zone(value: str) -> str:
-    if value not in available_timezones():
+    if value not in _zones():
         raise ValueError(f"{value!r} is not an IANA time zone such as America/New_York or UTC")
     return value
 
