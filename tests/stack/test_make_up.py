@@ -153,6 +153,7 @@ def test_the_pages_open_in_a_browser(stack: Running) -> None:
 
 
 def test_a_series_that_fails_is_named_and_keeps_nothing_else_from_arriving(stack: Running) -> None:
+    stack.call("replay", "clock", "advance", "--days", "1")  # else there is nothing to ask for
     stack.fault(kind="status", status=400, series="SP500", count=None, message="No such luck.")
     try:
         printed = stack.call("stack", "up")
@@ -187,6 +188,6 @@ def test_status_shows_sources_without_a_connector(stack: Running) -> None:
     connectors = {row["source"]: row["connector"] for row in status["sources"]}
     assert connectors["fred"] == "connected"
     assert connectors["etherscan"] == "no connector yet"
-    assert connectors["binance"] == "connected"
+    assert connectors["binance-api"] == "connected"
     assert len(status["features"]) == FEATURES
     assert all(row["rows_fetched"] >= row["rows_loaded"] for row in status["fetches"])

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import stamina
 
 from feature_store.errors import StackError
 from feature_store.stack.supervision import tail
@@ -55,6 +56,10 @@ class ImportFailure:
     file: str
     trace: str
     at: datetime
+
+
+class _Stumbled(StackError):
+    """The API server failed at a request."""
 
 
 class AirflowClient:
@@ -161,12 +166,20 @@ class AirflowClient:
         return self._call("GET", path, params=params)
 
     def _call(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
+        # A busy API server may stumble over a question; what changes something is not asked twice.
+        for attempt in stamina.retry_context(on=_Stumbled, attempts=5 if method == "GET" else 1):
+            with attempt:
+                return self._call_once(method, path, **arguments)
+        raise AssertionError("unreachable: the last attempt raises")
+
+    def _call_once(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         answer = self._send(method, path, **arguments)
         if answer.status_code == httpx.codes.UNAUTHORIZED:  # the token's day is over
             self._token = None
             answer = self._send(method, path, **arguments)
         if not answer.is_success:
-            raise StackError(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:500]}")
+            error = _Stumbled if answer.is_server_error else StackError
+            raise error(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:500]}")
         body: dict[str, Any] = answer.json()
         return body
 

@@ -1,0 +1,26 @@
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from feature_store.stack.ports import free_port
+from feature_store.stack.processes import stack_processes
+from feature_store.stack.services import PORTS
+
+from .running import Running
+
+
+@pytest.fixture(scope="package")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A stack that was started once, with no key and no variable but its place and its ports; then its clock stops."""
+    home = tmp_path_factory.mktemp("stack") / "var"
+    env = {name: value for name, value in os.environ.items() if not name.startswith("FEATURE_STORE_")}
+    env |= {"FEATURE_STORE_HOME": str(home), **{setting: str(free_port()) for setting, _ in PORTS.values()}}
+    running = Running(home, env, "")
+    try:
+        running.printed = running.call("stack", "up")
+        running.freeze()
+        yield running
+    finally:
+        running.call("stack", "clean")
+        assert stack_processes(home) == [], "nothing is left running"

@@ -1,0 +1,152 @@
+"""A whole stack for tests, as `make up` starts it: what there is to ask of it, and to do to it."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import psycopg
+
+from feature_store import clock
+from feature_store.catalog import load_catalog
+from feature_store.catalog.sync import sync
+from feature_store.pipeline.simulate import without_budgets
+from feature_store.pipeline.streams import streams_of
+from feature_store.pipeline.transform import transform
+from feature_store.settings import Settings
+from feature_store.sources.contract import Window
+from feature_store.stack.airflow_client import AirflowClient, Run
+from feature_store.stack.supervision import Supervisor
+from feature_store.warehouse.ingest import ingest
+from feature_store.warehouse.state import content_hash
+
+COMMAND = str(Path(sys.executable).parent / "feature-store")
+WORDS = {"postgres": "postgres -D", "s3": "weed", "replay": "feature_store.replay", "airflow-scheduler": "scheduler"}
+"""What tells a service among those of the supervisor, in its command line."""
+
+
+@dataclass
+class Running:
+    """A stack under test and what its first start printed."""
+
+    home: Path
+    env: dict[str, str]
+    printed: str
+
+    def call(self, *arguments: str, expect: int = 0) -> str:
+        """Run the command line against this stack."""
+        done = subprocess.run([COMMAND, *arguments], env=self.env, capture_output=True, text=True, check=False)
+        assert done.returncode == expect, f"{arguments} gave {done.returncode}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    def info(self) -> dict[str, str]:
+        found: dict[str, str] = json.loads(self.call("stack", "info", "--json"))
+        return found
+
+    @cached_property
+    def handles(self) -> dict[str, str]:
+        """What stays as it is: addresses and logins."""
+        return self.info()
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with psycopg.connect(self.handles["postgres_dsn"], options="-c timezone=UTC") as conn:
+            return conn.execute(query.encode()).fetchall()
+
+    def ask_airflow(self, method: str, path: str, **body: object) -> dict[str, Any]:
+        """Any call of Airflow's REST API."""
+        info = self.handles
+        login = {"username": info["airflow_user"], "password": info["airflow_password"]}
+        with httpx.Client(base_url=info["airflow_url"], timeout=30, trust_env=False) as http:
+            token = http.post("/auth/token", json=login).raise_for_status().json()["access_token"]
+            answer = http.request(
+                method, f"/api/v2{path}", headers={"Authorization": f"Bearer {token}"}, json=body or None
+            )
+        found: dict[str, Any] = answer.raise_for_status().json()
+        return found
+
+    def airflow(self) -> AirflowClient:
+        info = self.handles
+        return AirflowClient(info["airflow_url"], info["airflow_user"], info["airflow_password"])
+
+    def run(self, dag_id: str) -> Run:
+        """Trigger a DAG and wait until its run has succeeded."""
+        client = self.airflow()
+        run = client.trigger(dag_id)
+        wait_for(lambda: client.run(dag_id, run.run_id).has_ended, 300)
+        ended = client.run(dag_id, run.run_id)
+        assert ended.state == "success", ended
+        return ended
+
+    def freeze(self, instant: str | None = None) -> None:
+        """Stand still, at the clock's now if no other instant is given, with everything of it in features."""
+        self.call("replay", "clock", "set", instant or datetime.fromisoformat(self.info()["now"]).isoformat())
+        self.settle()
+
+    def settle(self) -> None:
+        """Have everything in features that there is to know. Runs wait here for those before them."""
+        for dag_id in ("ingest_fred", "ingest_binance", "transform_features"):
+            self.run(dag_id)
+
+    def backfill(self, dag_id: str, since: str, until: str) -> int:
+        """Start a backfill as the form of the UI does; its id."""
+        made = self.ask_airflow("POST", "/backfills", dag_id=dag_id, from_date=since, to_date=until)
+        return int(made["id"])
+
+    def wait_for_backfill(self, number: int, seconds: float = 240) -> None:
+        wait_for(lambda: self.ask_airflow("GET", f"/backfills/{number}")["completed_at"] is not None, seconds)
+
+    def fault(self, **fault: object) -> None:
+        httpx.post(f"{self.handles['replay_url']}/_faults", json=fault).raise_for_status()
+
+    def clear_faults(self) -> None:
+        httpx.delete(f"{self.handles['replay_url']}/_faults").raise_for_status()
+
+    def kill(self, service: str) -> None:
+        """SIGKILL a service and everything that it started, at once."""
+        pid = Supervisor(self.home).pid
+        assert pid is not None
+        (leader,) = [p for p in psutil.Process(pid).children() if WORDS[service] in " ".join(p.cmdline())]
+        victims = [leader, *leader.children(recursive=True)]
+        for process in victims:
+            process.kill()
+        psutil.wait_procs(victims, timeout=10)
+
+    def undisturbed_hash(self, dsn: str, scratch: Path) -> str:
+        """The hash of another store, loaded in one go from the same replay server at the same instant.
+
+        `dsn` is of a migrated, empty database. Its minutes begin where ours do.
+        """
+        info = self.info()
+        catalog = without_budgets(load_catalog())
+        settings = Settings(
+            FEATURE_STORE_POSTGRES_DSN=dsn, FEATURE_STORE_REPLAY_URL=info["replay_url"], FEATURE_STORE_HOME=scratch
+        )
+        now = datetime.fromisoformat(info["now"])
+        with psycopg.connect(dsn, options="-c timezone=UTC") as conn:
+            sync(conn, catalog)
+            clock.freeze(conn, now)
+            for slug in ("fred", "binance"):
+                for stream in streams_of(catalog, slug):
+                    for series in catalog.series(slug, stream):
+                        ((since,),) = self.rows(
+                            f"select min(ts) from raw.{slug}_{stream} where series = '{series.name}'"
+                        )
+                        has_past = slug == "binance" and stream != "ticker_24h"
+                        ingest(conn, catalog, settings, series, Window(since, now) if has_past else None)
+            transform(conn, catalog, settings, "undisturbed")
+            return content_hash(conn)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s"
+        time.sleep(0.5)
