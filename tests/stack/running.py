@@ -96,8 +96,10 @@ class Running:
             self.run(dag_id)
 
     def backfill(self, dag_id: str, since: str, until: str) -> int:
-        """Start a backfill as the form of the UI does; its id."""
-        made = self.ask_airflow("POST", "/backfills", dag_id=dag_id, from_date=since, to_date=until)
+        """Start a backfill as the form of the UI does, of months too that were loaded already; its id."""
+        made = self.ask_airflow(
+            "POST", "/backfills", dag_id=dag_id, from_date=since, to_date=until, reprocess_behavior="completed"
+        )
         return int(made["id"])
 
     def wait_for_backfill(self, number: int, seconds: float = 240) -> None:

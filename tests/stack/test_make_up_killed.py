@@ -17,7 +17,6 @@ def test_a_month_of_minutes_arrives_although_the_database_is_killed_on_the_way(
     following = (month + timedelta(days=31)).replace(day=1)
     if following > datetime.now(UTC):
         pytest.skip("replay's minutes reach 30 days back, and no month of them is over yet")
-    before = stack.call("hash")
     stack.fault(kind="timeout", seconds=1, source="binance", path="klines", count=None)
     number = stack.backfill("backfill_binance", iso(month), iso(following))
     wait_for(lambda: bool(stack.rows(f"select from ops.window_progress where since = '{iso(month)}'")), 240)
@@ -28,7 +27,6 @@ def test_a_month_of_minutes_arrives_although_the_database_is_killed_on_the_way(
     stack.wait_for_backfill(number)
     stack.settle()
 
-    assert stack.call("hash") != before
     assert stack.call("hash").strip() == stack.undisturbed_hash(dsn, tmp_path)
     assert stack.rows("select min(ts) from raw.binance_klines_1m") == [(oldest,)]
     assert stack.rows(f"select from ops.window_progress where since = '{iso(month)}'") == []

@@ -58,7 +58,7 @@ class ImportFailure:
     at: datetime
 
 
-class _Stumbled(StackError):
+class _StumbleError(StackError):
     """The API server failed at a request."""
 
 
@@ -167,7 +167,7 @@ class AirflowClient:
 
     def _call(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         # A busy API server may stumble over a question; what changes something is not asked twice.
-        for attempt in stamina.retry_context(on=_Stumbled, attempts=5 if method == "GET" else 1):
+        for attempt in stamina.retry_context(on=_StumbleError, attempts=5 if method == "GET" else 1):
             with attempt:
                 return self._call_once(method, path, **arguments)
         raise AssertionError("unreachable: the last attempt raises")
@@ -178,7 +178,7 @@ class AirflowClient:
             self._token = None
             answer = self._send(method, path, **arguments)
         if not answer.is_success:
-            error = _Stumbled if answer.is_server_error else StackError
+            error = _StumbleError if answer.is_server_error else StackError
             raise error(f"Airflow refused {method} {path}: {answer.status_code} {answer.text[:500]}")
         body: dict[str, Any] = answer.json()
         return body
