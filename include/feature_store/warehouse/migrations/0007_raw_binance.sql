@@ -192,7 +192,8 @@ create index if not exists binance_ticker_24h_xid on raw.binance_ticker_24h (xid
 alter table raw.fetches add column if not exists series text;
 comment on column raw.fetches.series is 'Series that was asked for.';
 create index if not exists fetches_series on raw.fetches (source, stream, series, fetched_at);
-update raw.fetches set series = params ->> 'series_id' where series is null and params ? 'series_id';
+update raw.fetches set series = params ->> 'series_id'
+where series is null and params ? 'series_id';
 
 alter table raw.fred_observations add column if not exists reading int not null default 0;
 comment on column raw.fred_observations.reading is
