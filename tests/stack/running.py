@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -86,8 +86,12 @@ class Running:
         return ended
 
     def freeze(self, instant: str | None = None) -> None:
-        """Stand still, at the clock's now if no other instant is given, with everything of it in features."""
-        self.call("replay", "clock", "set", instant or datetime.fromisoformat(self.info()["now"]).isoformat())
+        """Stand still, with everything of that instant in features: a minute from now if no other is given.
+
+        Minutes arrive all the time, and the clock never goes behind what was ingested.
+        """
+        soon = datetime.fromisoformat(self.info()["now"]) + timedelta(minutes=1)
+        self.call("replay", "clock", "set", instant or soon.isoformat())
         self.settle()
 
     def settle(self) -> None:
