@@ -83,11 +83,10 @@ def announce(slug: str) -> None:
 
 def wire(source: Source, *, by_interval: bool) -> None:
     """fetch_and_load for each stream that has series → announce, and the run's verdict."""
-    streams = [stream for stream in source.streams if catalog.series(source.slug, stream)]
     loaded = (
         fetch_and_load.override(pool=f"source_{source.slug}")
         .partial(slug=source.slug, by_interval=by_interval)
-        .expand(stream=streams)
+        .expand(stream=catalog.streams(source.slug))
     )
     loaded >> announce.override(outlets=[raw_asset(source.slug)])(source.slug)
     # Fails with the run when a stream failed, though what arrived is passed on; the scheduler runs nothing for it.
@@ -143,7 +142,6 @@ the same month. Streams that answer only for now are skipped.""",
     return pipeline()
 
 
-for _source in catalog.sources.values():
-    if catalog.connected(_source.slug):
-        live_tail(_source)
-        backfill(_source)
+for _source in catalog.connected_sources:
+    live_tail(_source)
+    backfill(_source)

@@ -11,8 +11,7 @@ from feature_store.catalog import load_catalog
 catalog = load_catalog()
 RAW = [
     Asset(name=f"raw_{source.slug}", uri=f"feature-store://raw/{source.slug}", group="raw")
-    for source in catalog.sources.values()
-    if catalog.connected(source.slug)
+    for source in catalog.connected_sources
 ]
 FEATURES = Asset(name="features", uri="feature-store://features", group="features")
 

@@ -12,9 +12,9 @@ import psycopg
 
 from feature_store import clock
 from feature_store.catalog import Catalog, FeatureSpec, load_catalog
-from feature_store.catalog.contracts import RateLimit
 from feature_store.catalog.sync import sync
 from feature_store.pipeline.models import run_dbt
+from feature_store.pipeline.simulate import without_budgets
 from feature_store.replay.schedule import CatalogSchedule
 from feature_store.settings import Settings
 from feature_store.sources.budget import limiter
@@ -176,18 +176,10 @@ def open_store(dsn: str, home: Path, catalog: Catalog) -> Iterator[Store]:
             store.conn.close()
 
 
-def unhurried(catalog: Catalog) -> Catalog:
-    """The catalog without a rate limit to speak of: budgets have tests of their own."""
-    limit = RateLimit(per_minute=1_000_000)
-    return replace(
-        catalog,
-        sources={id_: s.model_copy(update={"rate_limit": limit}) for id_, s in catalog.sources.items()},
-    )
-
-
 @cache
 def shipped() -> Catalog:
-    return unhurried(load_catalog())
+    """The shipped catalog without a rate limit to speak of: budgets have tests of their own."""
+    return without_budgets(load_catalog())
 
 
 def with_features(features: Iterable[FeatureSpec]) -> Catalog:

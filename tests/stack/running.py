@@ -19,7 +19,6 @@ from feature_store import clock
 from feature_store.catalog import load_catalog
 from feature_store.catalog.sync import sync
 from feature_store.pipeline.simulate import without_budgets
-from feature_store.pipeline.streams import streams_of
 from feature_store.pipeline.transform import transform
 from feature_store.settings import Settings
 from feature_store.sources.contract import Window
@@ -85,6 +84,11 @@ class Running:
         assert ended.state == "success", ended
         return ended
 
+    def states(self, run: Run, task_id: str) -> list[str]:
+        """The states of a task of a run, one for each stream it was mapped over."""
+        tasks = self.ask_airflow("GET", f"/dags/{run.dag_id}/dagRuns/{run.run_id}/taskInstances")["task_instances"]
+        return [task["state"] for task in tasks if task["task_id"] == task_id]
+
     def freeze(self, instant: str | None = None) -> None:
         """Stand still, with everything of that instant in features: a minute from now if no other is given.
 
@@ -140,7 +144,7 @@ class Running:
             sync(conn, catalog)
             clock.freeze(conn, now)
             for slug in ("fred", "binance"):
-                for stream in streams_of(catalog, slug):
+                for stream in catalog.streams(slug):
                     for series in catalog.series(slug, stream):
                         ((since,),) = self.rows(
                             f"select min(ts) from raw.{slug}_{stream} where series = '{series.name}'"

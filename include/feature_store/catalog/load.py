@@ -60,9 +60,13 @@ class Catalog:
         return importlib.util.find_spec(f"feature_store.sources.{self.source(slug).slug}") is not None
 
     @property
-    def connected_slugs(self) -> tuple[str, ...]:
+    def connected_sources(self) -> tuple[Source, ...]:
         """The sources that have a connector, in the catalog's order."""
-        return tuple(source.slug for source in self.sources.values() if self.connected(source.slug))
+        return tuple(source for source in self.sources.values() if self.connected(source.slug))
+
+    def streams(self, slug: str) -> list[str]:
+        """The streams of a source that have series to ask for; CatalogError for an unknown source."""
+        return [stream for stream in self.source(slug).streams if self.series(slug, stream)]
 
     def served_by(self, slug: str) -> tuple[FeatureSpec, ...]:
         """The features that a source's connector feeds; CatalogError for an unknown source."""

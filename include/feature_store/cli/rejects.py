@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
+from feature_store.catalog import Catalog
 from feature_store.cli.options import AsJson, instant, print_json, print_table
 
 app = typer.Typer(help="What was kept out of the store, and why.", no_args_is_help=True)
@@ -80,7 +81,7 @@ def retry(
     catalog = load_catalog()
     with connect() as conn:
         for slug, fetch_ids in unreadable(conn, source, rule, reject_ids).items():
-            _reread(conn, slug, None, fetch_ids)
+            _reread(conn, catalog, slug, None, fetch_ids)
         done = transform(conn, catalog, load_settings(), "rejects retry")
     typer.echo(f"{done.resolved} blocked candidates accepted or gone, {done.blocked} still blocked")
     typer.echo(f"{done.appended} versions appended")
@@ -103,14 +104,15 @@ def reprocess(
 
     catalog = load_catalog()
     with connect() as conn:
-        _reread(conn, catalog.source(source).slug, since, None)
+        _reread(conn, catalog, catalog.source(source).slug, since, None)
         done = transform(conn, catalog, load_settings(), f"reprocess {source}")
     typer.echo(f"{done.appended} versions appended, {done.blocked} blocked")
 
 
-def _reread(conn: psycopg.Connection, slug: str, since: datetime | None, fetch_ids: list[int] | None) -> None:
+def _reread(
+    conn: psycopg.Connection, catalog: Catalog, slug: str, since: datetime | None, fetch_ids: list[int] | None
+) -> None:
     from feature_store.archive import read_payload
-    from feature_store.catalog import load_catalog
     from feature_store.settings import load_settings
     from feature_store.warehouse.rereading import reread
 
@@ -118,7 +120,7 @@ def _reread(conn: psycopg.Connection, slug: str, since: datetime | None, fetch_i
     columns = (*Progress.get_default_columns(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task(f"answers of {slug}", total=None)
-        for found in reread(conn, load_catalog(), slug, partial(read_payload, conn, settings), since, fetch_ids):
+        for found in reread(conn, catalog, slug, partial(read_payload, conn, settings), since, fetch_ids):
             bars.update(bar, completed=found.answers, total=found.total)
     typer.echo(f"{slug}: {found.answers} answers read again; {found.counts}")
     for problem in (*found.left_alone, *found.unreadable):

@@ -1,1 +1,1 @@
-"""From raw rows to published features: what the DAG `transform_features` does, in one process too."""
+"""From sources to published features, step by step: what the DAGs do, in one process too."""

@@ -12,7 +12,7 @@ from feature_store.archive import export
 from feature_store.catalog import Catalog
 from feature_store.catalog.contracts import RateLimit
 from feature_store.errors import ReplayError
-from feature_store.pipeline.streams import ingest_stream, streams_of
+from feature_store.pipeline.streams import ingest_stream
 from feature_store.pipeline.transform import transform
 from feature_store.quality.freshness import check_freshness
 from feature_store.quality.judge import judge_raw
@@ -88,10 +88,10 @@ def _live(
     conn.commit()
     run_id = f"simulate {at.isoformat()}"
     has_any_news = False
-    for source in catalog.sources.values():
-        if not catalog.connected(source.slug) or not _is_due(source.schedule, before, at):
+    for source in catalog.connected_sources:
+        if not _is_due(source.schedule, before, at):
             continue
-        for stream in streams_of(catalog, source.slug):
+        for stream in catalog.streams(source.slug):
             arrived = ingest_stream(conn, catalog, settings, (source.slug, stream), run_id=run_id)
             lived.rows += arrived.counts
             lived.failures += [f"{at.isoformat()} {error}" for error in arrived.failures.values()]

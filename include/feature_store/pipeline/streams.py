@@ -64,8 +64,3 @@ def ingest_stream(
 def _address_last(text: str) -> str:
     found = re.match(r"(https?://\S+?):? (?:answered )?(.*)", text, re.DOTALL)
     return f"{found[2]} (asked {found[1]})" if found else text
-
-
-def streams_of(catalog: Catalog, slug: str) -> list[str]:
-    """The streams of a source that have series to ask for."""
-    return [stream for stream in catalog.source(slug).streams if catalog.series(slug, stream)]

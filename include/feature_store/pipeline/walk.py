@@ -7,7 +7,7 @@ import psycopg
 from feature_store import clock
 from feature_store.catalog import Catalog
 from feature_store.pipeline.simulate import Note, steps, without_budgets
-from feature_store.pipeline.streams import ingest_stream, streams_of
+from feature_store.pipeline.streams import ingest_stream
 from feature_store.settings import Settings
 from feature_store.warehouse.landing import Place
 from feature_store.warehouse.loading import Counts
@@ -34,18 +34,18 @@ def walk_snapshots(
     """
     snapshots = [
         (source.slug, stream)
-        for source in catalog.sources.values()
-        if catalog.connected(source.slug)
-        for stream in streams_of(catalog, source.slug)
+        for source in catalog.connected_sources
+        for stream in catalog.streams(source.slug)
         if source.streams[stream].history == "none"
     ]
+    unhurried = without_budgets(catalog)
     mode, since, until, done_until = _begin(conn)
     instants = [at for at in steps(since, until, STEP) if done_until < at < until]
     counts = Counts()
     for number, at in enumerate(instants, start=1):
         clock.freeze(conn, at)
         for place in snapshots:
-            arrived = ingest_stream(conn, without_budgets(catalog), settings, place, run_id="walk")
+            arrived = ingest_stream(conn, unhurried, settings, place, run_id="walk")
             for failure in arrived.failures.values():
                 raise failure
             counts += arrived.counts

@@ -142,10 +142,6 @@ class AirflowClient:
         tasks = self._tasks(run)
         return sum(task["end_date"] is not None for task in tasks), len(tasks)
 
-    def states(self, run: Run, task_id: str) -> list[str]:
-        """The states of a task of a run, one for each series it was mapped over."""
-        return [task["state"] for task in self._tasks(run) if task["task_id"] == task_id]
-
     def failures(self, run: Run, task_logs: Path) -> list[TaskFailure]:
         """The tasks of a run that failed, with their log files."""
         return [

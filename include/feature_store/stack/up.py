@@ -86,7 +86,7 @@ class _Start:
 
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
-        self._main_jobs = [f"ingest_{slug}" for slug in load_catalog().connected_slugs]
+        self._main_jobs = [f"ingest_{source.slug}" for source in load_catalog().connected_sources]
         self._main_runs: list[Run] = []
         self._parsed_since = datetime.now(UTC)
 
