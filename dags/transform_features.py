@@ -27,7 +27,8 @@ def build_candidates(full_refresh: str) -> int:
     from feature_store.warehouse.connection import connect
 
     with connect() as conn:
-        return build_candidates(conn, load_settings(), get_current_context()["run_id"], full_refresh == "True")
+        run_id = get_current_context()["run_id"]
+        return build_candidates(conn, load_settings(), run_id, "raw", full_refresh == "True")
 
 
 @task(task_display_name="judge candidates")
@@ -52,6 +53,18 @@ def publish() -> int:
         return publish(conn, load_settings(), get_current_context()["run_id"]).appended
 
 
+@task(task_display_name="derive", outlets=[FEATURES])
+def derive(full_refresh: str) -> int:
+    """The same three steps for what is computed from features, until nothing is new; returns how many versions."""
+    from feature_store.pipeline.transform import derive
+    from feature_store.settings import load_settings
+    from feature_store.warehouse.connection import connect
+
+    with connect() as conn:
+        run_id = get_current_context()["run_id"]
+        return derive(conn, catalog, load_settings(), run_id, full_refresh == "True").appended
+
+
 @dag(
     schedule=AssetOrTimeSchedule(timetable=WHATEVER_IS_LEFT, assets=reduce(or_, RAW)),
     catchup=False,
@@ -73,13 +86,16 @@ committed since the last run, never "newer than a time", so that nothing is miss
 - **judge candidates**: Great Expectations. What breaks a blocking rule goes to `raw.rejects`, with Data Docs.
 - **publish**: one transaction, readers see all or none. Then what was read counts as done: a run that failed before
   is repeated by the next.
+- **derive**: derived and seasonally adjusted features and the daily panel, from the versions that were published: the
+  same three steps in rounds, until no input of a feature is new.
 
 The models one by one, with their lineage, are in dbt's docs. Run it by hand at any time: without news it appends
 nothing. With `full_refresh` it derives everything again and appends what differs.""",
 )
 def transform_features() -> None:
-    """Build, judge, publish."""
-    build_candidates("{{ params.full_refresh }}") >> judge_candidates() >> publish()
+    """Build, judge, publish; then derive from it."""
+    full_refresh = "{{ params.full_refresh }}"
+    build_candidates(full_refresh) >> judge_candidates() >> publish() >> derive(full_refresh)
 
 
 transform_features()

@@ -1,9 +1,9 @@
-{# Rows that this run has to look at: those of transactions that committed since the last run. #}
-{% macro is_new(xid) -%}
+{# Rows that this run has to look at: those of transactions that committed since the consumer's last run. #}
+{% macro is_new(xid, consumer='transform') -%}
   {%- if not flags.FULL_REFRESH -%}
-  {{ xid }} >= (select done_xid from {{ source('ops', 'watermarks') }} where consumer = 'transform') and
+  {{ xid }} >= (select done_xid from {{ source('ops', 'watermarks') }} where consumer = '{{ consumer }}') and
   {% endif -%}
-  {{ is_readable(xid) }}
+  {{ is_readable(xid, consumer) }}
 {%- endmacro %}
 
 {# Rows of series whose mapping changed since the last run: all of them are news. Most runs meet no such series, and the
@@ -19,6 +19,6 @@
 {%- endmacro %}
 
 {# Rows that are committed for certain, in whatever order their transactions committed. #}
-{% macro is_readable(xid) -%}
-  {{ xid }} < (select open_xid from {{ source('ops', 'watermarks') }} where consumer = 'transform')
+{% macro is_readable(xid, consumer='transform') -%}
+  {{ xid }} < (select open_xid from {{ source('ops', 'watermarks') }} where consumer = '{{ consumer }}')
 {%- endmacro %}

@@ -23,7 +23,9 @@ def stocked(server: str, template: str, tmp_path_factory: pytest.TempPathFactory
         with database(server, NAME, template) as dsn:
             with psycopg.connect(dsn) as conn:
                 sync(conn, shipped())
-                conn.execute("select ops.open_window('transform')")
+                conn.execute(
+                    "select ops.open_window('transform'), ops.open_window('derived'), ops.open_window('panel')"
+                )
             home = tmp_path_factory.mktemp("stocked")
             run_dbt(Settings(FEATURE_STORE_POSTGRES_DSN=dsn, FEATURE_STORE_HOME=home), "run")
             kept.enter_context(database(server, "stocked", NAME))

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psycopg
@@ -21,6 +22,7 @@ from feature_store.sources.budget import limiter
 from feature_store.sources.contract import Window
 from feature_store.warehouse.ingest import ingest
 from feature_store.warehouse.loading import Counts
+from feature_store.warehouse.news import inputs_have_news
 from feature_store.warehouse.state import content_hash
 from tests.replay.server import serving
 
@@ -76,11 +78,24 @@ class Store:
 
         Unjudged: most tests use numbers that no range of the catalog would let pass.
         """
-        self.conn.execute("select ops.open_window('transform')")
+        given = flags
+        appended = self._publish("transform", "raw", "points_with_news", "point_versions", *flags)
+        while "--full-refresh" in flags or inputs_have_news(self.conn):
+            appended += self._publish("derived", "derived", *flags)
+            flags = ()
+        self.conn.execute("select ops.open_window('panel')")
         self.conn.commit()
-        models = ("points_with_news", "candidates", "features_versions")
-        *_, published = run_dbt(self.settings, "run", "--select", *models, *flags)
-        self.conn.execute("select ops.close_window('transform')")
+        run_dbt(self.settings, "run", "--select", "daily_cells", *given)
+        self.conn.execute("select ops.close_window('panel')")
+        self.conn.commit()
+        return appended
+
+    def _publish(self, consumer: str, layer: str, *selected: str) -> int:
+        self.conn.execute("select ops.open_window(%s)", (consumer,))
+        self.conn.commit()
+        models = ("--select", "candidates", "features_versions", *selected, "--vars", f"{{layer: {layer}}}")
+        *_, published = run_dbt(self.settings, "run", *models)
+        self.conn.execute("select ops.close_window(%s)", (consumer,))
         self.conn.commit()
         return int(published.adapter_response["rows_affected"])
 
@@ -93,6 +108,11 @@ class Store:
         row = self.conn.execute(f"select count(*) from {table}").fetchone()  # type: ignore[arg-type]
         assert row is not None
         return int(row[0])
+
+    def row(self, query: str, *arguments: object) -> tuple[Any, ...]:
+        """The one row of a query."""
+        [row] = self.conn.execute(query.encode(), arguments).fetchall()
+        return row
 
     def versions(self, feature: str = WALCL) -> list[Version]:
         """(ts as a date, value, available_at) of every version, in order."""
@@ -150,8 +170,8 @@ class Store:
         self.conn.execute(
             """truncate raw.fred_observations, raw.binance_klines_1m, raw.binance_klines_1h, raw.binance_funding_rate,
                  raw.binance_ticker_24h, raw.fetches, raw.payloads, raw.rejects, ops.stream_progress,
-                 ops.watermarks, ops.feature_writes, ops.dirty_days, features.features_versions,
-                 features.features_values, features.latest_values cascade"""
+                 ops.watermarks, ops.changed_days, ops.feature_writes, ops.dirty_days, features.features_versions,
+                 features.features_values, features.latest_values, features.daily_cells cascade"""
         )
         self.conn.commit()
 

@@ -142,7 +142,7 @@ def test_every_number_the_catalog_names_finds_its_way_to_the_candidates(store: S
         if store.catalog.connected(slug) and f"'{field}'" not in code.get(f"points_{slug}__{stream}", "")
     ]
     assert unknown == [], "such a feature would get no number, and nobody would be told"
-    for reader in ("points_with_news", "candidates"):
+    for reader in ("points_with_news", "point_versions"):
         read = {name.rsplit(".", 1)[1] for name in nodes[reader].depends_on.nodes}
         assert set(code) <= read
 
@@ -150,10 +150,10 @@ def test_every_number_the_catalog_names_finds_its_way_to_the_candidates(store: S
 def test_a_full_refresh_derives_everything_again_and_appends_nothing(live: Store) -> None:
     candle(live, 91_250)
     run(live)
-    assert run(live, full_refresh=True) == 0
-    assert live.count("features.candidates") == 1
-    assert run(live) == 0
-    assert live.count("features.candidates") == 0
+    again = transform(live.conn, live.catalog, live.settings, "again", full_refresh=True)
+    assert (again.appended, again.duplicate) == (0, 1)
+    quiet = transform(live.conn, live.catalog, live.settings, "quiet")
+    assert (quiet.appended, quiet.duplicate) == (0, 0)
 
 
 def test_what_is_out_of_range_is_kept_out_and_the_rest_published(live: Store) -> None:
@@ -166,7 +166,7 @@ def test_what_is_out_of_range_is_kept_out_and_the_rest_published(live: Store) ->
 
 def test_views_are_made_again_only_when_the_project_changed(live: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def made() -> list[tuple[int]]:
-        return live.conn.execute("select oid from pg_class where relnamespace = 'normalized'::regnamespace").fetchall()
+        return live.conn.execute("select oid from pg_class where relname like 'points\\_%\\_\\_%'").fetchall()
 
     run(live)
     first = made()
@@ -322,4 +322,6 @@ def test_the_mark_of_the_candidates_says_whose_they_are(live: Store) -> None:
     run(live, "scheduled__2026")
     row = live.conn.execute("select obj_description('features.candidates'::regclass)").fetchone()
     assert row is not None
-    assert json.loads(row[0]) == {"project": fingerprint(), "run": "scheduled__2026", "judged": True}
+    description, mark = row[0].rsplit("\n", 1)
+    assert description.startswith("What this run may append"), "the comment is for people too"
+    assert json.loads(mark) == {"project": fingerprint(), "run": "scheduled__2026", "judged": True}

@@ -28,8 +28,8 @@ Connection = psycopg.Connection[Any]
 def sync(conn: Connection, catalog: Catalog) -> dict[str, int]:
     """Bring `registry.*` in line with the catalog in one transaction; return how many rows changed by table.
 
-    Raises CatalogError when a definition changed without a higher `version`, or a version went down: numbers
-    already published under that version would then mean two things.
+    Raises CatalogError when a definition, or the version of an input, changed without a higher `version`, or a
+    version went down: numbers already published under that version would then mean two things.
     """
     with conn.transaction():
         conn.execute("select pg_advisory_xact_lock(hashtext('registry.sync'))")
@@ -38,6 +38,7 @@ def sync(conn: Connection, catalog: Catalog) -> dict[str, int]:
             "data_sources": _sync_sources(conn, catalog.sources.values()),
             "features_catalog": _sync_features(conn, catalog.features.values()),
             "feature_series": _sync_series(conn, catalog),
+            "feature_inputs": _sync_inputs(conn, catalog),
             "calendar_sessions": _sync_sessions(conn),
         }
 
@@ -55,18 +56,39 @@ def _refuse_silent_changes(conn: Connection, catalog: Catalog) -> None:
                 f"was synchronised before; allowed: {version} or more"
             ] = None
         elif feature.version == version:
-            changed = _changed(spec, feature.definition())
-            if changed:
-                errors[
-                    f"features.yaml: {feature_id}: {', '.join(changed)} changed under version {version}; "
-                    f"raise version to {version + 1}, so that published numbers keep their meaning"
-                ] = None
+            for change in _changes(spec, feature.definition(), version):
+                errors[f"features.yaml: {feature_id}: {change}"] = None
+    errors |= dict.fromkeys(_raised_inputs(conn, catalog))
     if errors:
         raise CatalogError("the catalog cannot be synchronised:\n  " + "\n  ".join(errors))
 
 
-def _changed(stored_spec: dict[str, Any], definition: dict[str, Any]) -> list[str]:
-    return [key for key in DEFINITION_KEYS if stored_spec.get(key) != definition.get(key)]
+def _changes(held: dict[str, Any], given: dict[str, Any], version: int) -> list[str]:
+    def shown(definition: dict[str, Any], key: str) -> str:
+        return json.dumps(definition[key], sort_keys=True) if key in definition else "nothing"
+
+    return [
+        f"field {key}: given {shown(given, key)}, but version {version} was synchronised with {shown(held, key)}; "
+        f"raise version to {version + 1}, so that published numbers keep their meaning"
+        for key in DEFINITION_KEYS
+        if held.get(key) != given.get(key)
+    ]
+
+
+def _raised_inputs(conn: Connection, catalog: Catalog) -> Iterable[str]:
+    """A line for each derived feature that an input of a higher version would change under its old version."""
+    held = conn.execute(
+        "select feature_id, version, input_id, input_version from registry.feature_inputs order by feature_id, position"
+    ).fetchall()
+    for feature_id, version, input_id, input_version in held:
+        feature, read = catalog.features.get(feature_id), catalog.features.get(input_id)
+        if feature is None or read is None or feature.version != version or input_id not in feature.inputs:
+            continue
+        if read.version > input_version:
+            yield (
+                f"features.yaml: {feature_id}: version {version} is computed from version {input_version} of "
+                f"{input_id}, which is given version {read.version} now; raise version to {version + 1} here too"
+            )
 
 
 def _sync_sources(conn: Connection, sources: Iterable[Source]) -> int:
@@ -182,6 +204,63 @@ def _series_rows(catalog: Catalog, feature: FeatureSpec) -> list[tuple[Any, ...]
         )
         for unit_stated, factor in feature.factors.items()
     ]
+
+
+def _sync_inputs(conn: Connection, catalog: Catalog) -> int:
+    rows = [row for feature in catalog.features.values() for row in _input_rows(catalog, feature)]
+    retired = conn.execute(
+        """update registry.feature_inputs set is_current = false
+           where is_current and (feature_id, version, position) not in
+             (select * from unnest(%s::text[], %s::int[], %s::int[]))""",
+        ([row[0] for row in rows], [row[1] for row in rows], [row[11] for row in rows]),
+    ).rowcount
+    return retired + _write(
+        conn,
+        """insert into registry.feature_inputs as held
+             (feature_id, version, model, grain, unit, label, period, is_session, calendar, season, max_age,
+              position, input_id, input_version, input_grain, input_unit, input_label, input_period,
+              input_is_session, input_calendar, is_current)
+           values (%s, %s, %s, %s, %s, %s, %s::interval, %s, %s, %s, %s::interval,
+                   %s, %s, %s, %s, %s, %s, %s::interval, %s, %s, true)
+           on conflict (feature_id, version, position) do update set
+             model = excluded.model, grain = excluded.grain, calendar = excluded.calendar,
+             season = excluded.season, input_version = excluded.input_version, input_grain = excluded.input_grain,
+             input_calendar = excluded.input_calendar, is_current = true
+           where (held.model, held.grain, held.calendar, held.season, held.input_version, held.input_grain,
+                  held.input_calendar, held.is_current)
+             is distinct from
+             (excluded.model, excluded.grain, excluded.calendar, excluded.season, excluded.input_version,
+              excluded.input_grain, excluded.input_calendar, true)""",
+        rows,
+    )
+
+
+def _input_rows(catalog: Catalog, feature: FeatureSpec) -> list[tuple[Any, ...]]:
+    inputs = [catalog.features[name] for name in feature.inputs]
+    return [
+        (
+            feature.id,
+            feature.version,
+            feature.source.schema_name,
+            feature.grain,
+            feature.unit,
+            *_times(feature),
+            read.season,
+            feature.max_age,
+            position,
+            read.id,
+            read.version,
+            read.grain,
+            read.unit,
+            *_times(read),
+        )
+        for position, read in enumerate(inputs, start=1)
+    ]
+
+
+def _times(feature: FeatureSpec) -> tuple[str, str | None, bool, str]:
+    is_session = feature.period == "session"
+    return feature.label, None if is_session else feature.period, is_session, feature.calendar
 
 
 def _sync_sessions(conn: Connection) -> int:

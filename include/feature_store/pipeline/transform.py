@@ -1,7 +1,8 @@
-"""The transform: raw rows that committed since the last one become candidates, are judged and published.
+"""The transform: what committed since the last one becomes candidates, is judged and published, in rounds.
 
-Three steps, each a task of the DAG `transform_features`; `transform` does them in one go. A run that dies between
-them is repeated by the next, which reads the same rows again: the writer appends only what is not held.
+The first round is of raw rows; its three steps are tasks of the DAG `transform_features`. What it published is news for
+derived features: rounds of the same three steps follow until nothing is new, `derive`. `transform` does all in one go.
+A round that dies is repeated by the next run, which reads the same rows again: the writer appends what is not held.
 """
 
 import json
@@ -9,22 +10,40 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import psycopg
 from psycopg import sql
 
 from feature_store.catalog import Catalog
 from feature_store.errors import WarehouseError
+from feature_store.pipeline.formulas import check_formulas
 from feature_store.pipeline.models import fingerprint, project, run_dbt
 from feature_store.quality.judge import judge
 from feature_store.quality.results import Verdict
 from feature_store.settings import Settings
+from feature_store.warehouse.news import inputs_have_news, panel_has_news, sweep_changed_days
 
 log = logging.getLogger(__name__)
 
 # Unit tests speak of the code, not of the data: `make test` runs them.
-_BUILD = ("build", "--exclude-resource-type", "unit_test", "--exclude", "features_versions+")
-_TABLES = ("--select", "points_with_news", "candidates")
+_BUILD = (
+    "build",
+    "--exclude-resource-type",
+    "unit_test",
+    "--exclude",
+    *("features_versions", "features_values", "latest_values", "daily_cells"),
+)
+_TABLES = {
+    "raw": ("--select", "points_with_news", "point_versions", "candidates"),
+    "derived": ("--select", "candidates"),
+}
+_CONSUMERS = {"raw": "transform", "derived": "derived"}
+_MANY = 10_000
+"""From here on the planner must hear of new versions at once: the next round reads them."""
+
+Layer = Literal["raw", "derived"]
+"""What a round reads: raw rows, or the versions that earlier rounds published. Each is a consumer of its own."""
 
 
 @dataclass(frozen=True)
@@ -40,14 +59,24 @@ class Published:
 class Transformed:
     """What a transform did."""
 
-    appended: int
-    duplicate: int
+    appended: int = 0
+    duplicate: int = 0
     """Candidates that say what is held already."""
-    blocked: int
+    blocked: int = 0
     """Candidates that are kept out, those of earlier runs that still fail included."""
-    newly_blocked: int
-    resolved: int
+    newly_blocked: int = 0
+    resolved: int = 0
     """Rejects of earlier runs that no longer hold."""
+
+    def then(self, later: "Transformed") -> "Transformed":
+        """Both rounds together; what is blocked now is what the later one says."""
+        return Transformed(
+            self.appended + later.appended,
+            self.duplicate + later.duplicate,
+            later.blocked,
+            self.newly_blocked + later.newly_blocked,
+            self.resolved + later.resolved,
+        )
 
 
 def transform(
@@ -58,27 +87,65 @@ def transform(
     Raises WarehouseError naming the model or test that failed, QualityError when the candidates cannot be trusted.
     """
     with _alone(conn):
-        build_candidates(conn, settings, run_id, full_refresh)
-        verdict = judge_candidates(conn, catalog, settings, run_id)
-        published = publish(conn, settings, run_id)
+        done = _round(conn, catalog, settings, run_id, "raw", full_refresh)
+        return derive(conn, catalog, settings, run_id, full_refresh, done)
+
+
+def derive(
+    conn: psycopg.Connection,
+    catalog: Catalog,
+    settings: Settings,
+    run_id: str,
+    full_refresh: bool = False,
+    done: Transformed | None = None,
+) -> Transformed:
+    """Rounds of the derived layer until no input of a derived feature is new, and the panel; what came after `done`.
+
+    Raises what `transform` does, and CatalogError when a formula changed without a higher version of its features.
+    """
+    done = done or Transformed()
+    everything = full_refresh
+    with _alone(conn):
+        if full_refresh or inputs_have_news(conn):
+            check_formulas(conn, settings, catalog)
+        while full_refresh or inputs_have_news(conn):
+            done = done.then(_round(conn, catalog, settings, run_id, "derived", full_refresh))
+            full_refresh = False
+        if panel_has_news(conn) or everything:
+            flags = ("--full-refresh",) if everything else ()
+            run_dbt(settings, "run", "--select", "daily_cells", *flags)
+            conn.execute("select ops.close_window('panel')")
+        sweep_changed_days(conn)
+    return done
+
+
+def _round(
+    conn: psycopg.Connection, catalog: Catalog, settings: Settings, run_id: str, layer: Layer, full_refresh: bool
+) -> Transformed:
+    build_candidates(conn, settings, run_id, layer, full_refresh)
+    verdict = judge_candidates(conn, catalog, settings, run_id)
+    published = publish(conn, settings, run_id, layer)
     return Transformed(
         published.appended, published.duplicate, verdict.blocked, verdict.newly_blocked, verdict.resolved
     )
 
 
-def build_candidates(conn: psycopg.Connection, settings: Settings, run_id: str, full_refresh: bool = False) -> int:
-    """Fix which raw rows this run reads and build `features.candidates` of them; returns how many there are.
+def build_candidates(
+    conn: psycopg.Connection, settings: Settings, run_id: str, layer: Layer = "raw", full_refresh: bool = False
+) -> int:
+    """Fix which rows this run reads and build `features.candidates` of them; returns how many there are.
 
     The views below it are made again only when the dbt project changed: they cost more than the rows of a minute, and
     making them waits for everybody who reads them.
     """
     with _alone(conn):
         mark = _mark(conn)
-        conn.execute("select ops.open_window('transform')")
+        conn.execute("select ops.open_window(%s)", (_CONSUMERS[layer],))
         conn.commit()
-        views_stand = mark.get("project") == fingerprint() and not full_refresh and _views_stand(conn, settings)
-        scope = _TABLES if views_stand else ("--full-refresh",) if full_refresh else ()
-        run_dbt(settings, *_BUILD, *scope)
+        views_stand = mark.get("project") == fingerprint() and _views_stand(conn, settings)
+        scope = _TABLES[layer] if views_stand else ()
+        flags = ("--full-refresh",) if full_refresh else ()
+        run_dbt(settings, *_BUILD, *scope, *flags, "--vars", f"{{layer: {layer}}}")
         _set_mark(conn, run_id, judged=False)
         return _count(conn)
 
@@ -95,7 +162,7 @@ def judge_candidates(conn: psycopg.Connection, catalog: Catalog, settings: Setti
         return verdict
 
 
-def publish(conn: psycopg.Connection, settings: Settings, run_id: str) -> Published:
+def publish(conn: psycopg.Connection, settings: Settings, run_id: str, layer: Layer = "raw") -> Published:
     """Append the candidates in one transaction and mark what this run read as done.
 
     Raises WarehouseError when the candidates are another run's or were not judged, or when the writer refused.
@@ -105,7 +172,9 @@ def publish(conn: psycopg.Connection, settings: Settings, run_id: str) -> Publis
         total = _count(conn)
         [result] = run_dbt(settings, "run", "--select", "features_versions")
         appended = int(result.adapter_response["rows_affected"])
-        conn.execute("select ops.close_window('transform')")
+        if appended > _MANY:
+            conn.execute("analyze features.features_versions, ops.changed_days")
+        conn.execute("select ops.close_window(%s)", (_CONSUMERS[layer],))
         conn.commit()
     published = Published(appended, total - appended)
     log.info("%s", published)
@@ -146,19 +215,27 @@ def _views_stand(conn: psycopg.Connection, settings: Settings) -> bool:
     return row == (len(views),)
 
 
-# The table of candidates carries, as its comment, of which project and run it is and whether it was judged. dbt makes
-# the table anew each time, so a mark can never be about other rows.
+# The last line of the comment on the table of candidates says of which project and run they are and whether they were
+# judged. dbt makes the table anew each time, with its description alone, so a mark can never be about other rows.
 def _mark(conn: psycopg.Connection) -> dict[str, str | bool]:
-    row = conn.execute("select obj_description(to_regclass('features.candidates'), 'pg_class')").fetchone()
-    conn.commit()
-    mark: dict[str, str | bool] = json.loads(row[0]) if row and row[0] else {}
-    return mark
+    return _comment(conn)[1]
 
 
 def _set_mark(conn: psycopg.Connection, run_id: str, *, judged: bool) -> None:
+    description, _ = _comment(conn)
     mark = json.dumps({"project": fingerprint(), "run": run_id, "judged": judged})
-    conn.execute(sql.SQL("comment on table features.candidates is {}").format(sql.Literal(mark)))
+    comment = sql.Literal(f"{description}\n{mark}")
+    conn.execute(sql.SQL("comment on table features.candidates is {}").format(comment))
     conn.commit()
+
+
+def _comment(conn: psycopg.Connection) -> tuple[str, dict[str, str | bool]]:
+    row = conn.execute("select obj_description(to_regclass('features.candidates'), 'pg_class')").fetchone()
+    conn.commit()
+    assert row is not None
+    comment: str = row[0] or ""
+    description, _, last = comment.rpartition("\n")
+    return (description, json.loads(last)) if last.startswith("{") else (comment, {})
 
 
 def _require(conn: psycopg.Connection, run_id: str, *, judged: bool) -> None:
