@@ -83,6 +83,22 @@ def schema(
         raise typer.Exit(2)
 
 
+@app.command()
+def dbt(write: Annotated[bool, typer.Option("--write", help="Write the files.")] = False) -> None:
+    """Check that what the dbt project takes from the catalog says what the catalog says, or write it."""
+    from feature_store.pipeline import panel
+    from feature_store.warehouse import exposures
+
+    with _explained():
+        catalog = load_catalog()
+    stale = [path for made in (panel, exposures) for path in (made.write if write else made.drifted)(catalog)]
+    for path in stale:
+        typer.echo(f"{'written' if write else 'differs from the catalog'}: {path}")
+    if stale and not write:
+        typer.echo("run `feature-store catalog dbt --write` and commit what changes", err=True)
+        raise typer.Exit(2)
+
+
 def _summary(catalog: Catalog, feature: FeatureSpec) -> dict[str, Any]:
     return {
         "id": feature.id,
