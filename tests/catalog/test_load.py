@@ -36,6 +36,15 @@ MISTAKES: list[tuple[str, dict[str, Any], list[str]]] = [
     (WALCL, {"release": {"after": "valid_at", "delay": "2 s"}}, ["field release.delay", "given: '2 s'"]),
     (WALCL, {"scale": 0}, ["field scale", "greater than 0", "given: 0"]),
     (WALCL, {"scale": {"USD": 1, "U.S.D.": 2}}, ["scale names one unit twice"]),
+    (
+        WALCL,
+        {"scale": {"Millions of U.S. Dollars": 1.0e9}},
+        ["field scale: given 1000000000 for 'Millions of U.S. Dollars'; to USD, the feature's unit, it is 1000000"],
+    ),
+    (RRP, {"scale": {"Billions of US Dollars": 1.0e6}}, ["given 1000000 for 'Billions of US Dollars'; to USD"]),
+    (RRP, {"scale": {"Millions of Euros": 1.0e6}}, ["'Millions of Euros' is EUR; no factor makes it USD"]),
+    (RRP, {"unit": "EUR"}, ["'Billions of US Dollars' is USD; no factor makes it EUR"]),
+    (RRP, {"unit": "USD millions"}, ["given 1000000000 for 'Billions of US Dollars'; to USD millions", "it is 1000"]),
     (WALCL, {"series": None}, ["a connector's feature needs series"]),
     (WALCL, {"inputs": [RRP]}, ["a connector's feature takes no inputs"]),
     (WALCL, {"quality/seasonal": True}, ["season (week-of-year or hour-of-week)"]),
@@ -50,6 +59,7 @@ MISTAKES: list[tuple[str, dict[str, Any], list[str]]] = [
     (NET, {"inputs": [WALCL, "macro/us/tga"]}, ["field inputs: there is no feature 'macro/us/tga'"]),
     (NET, {"inputs": [WALCL, NET]}, ["field inputs: a feature is no input of itself"]),
     (NET, {"inputs": [WALCL, VIX]}, ["field unit", "macro/us/vix_index is in index"]),
+    (NET, {"unit": "USD millions"}, ["field unit: given USD millions", "macro/us/walcl_total_usd is in USD"]),
     (NET, {"max_age": None}, ["needs max_age"]),
     (NET, {"stream": "observations"}, ["a derived feature takes no stream"]),
     (NET, {"source/class": "macro"}, ["a derived feature's is 'derived'"]),
@@ -88,6 +98,32 @@ def test_a_mistake_in_a_source_is_explained(edited: Edit, changes: dict[str, Any
         load_catalog(edited("fred", changes, file="datasources"))
     for words in said:
         assert words in str(error.value)
+
+
+def test_dollars_and_millions_of_dollars_are_not_joined(edited: Edit) -> None:
+    with pytest.raises(CatalogError) as error:
+        load_catalog(edited(RRP, {"unit": "USD millions", "scale": {"Billions of US Dollars": 1000}}))
+    assert (
+        f"features.yaml: {NET}: field unit: given USD; a feature of several inputs shares their unit, "
+        f"but {WALCL} is in USD, macro/us/tga_balance_usd is in USD, {RRP} is in USD millions"
+    ) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("unit", "scale"),
+    [
+        ("USD", {"Millions of U.S. Dollars": 1.0e6, "U.S. Dollars": 1, "Thousands of Dollars": 1.0e3}),
+        ("USD billions", {"Millions of U.S. Dollars": 0.001}),
+        ("USD", {"Percent": 5, "Millions of Barrels": 7}),
+        ("index", {"Billions of Dollars": 3}),
+    ],
+)
+def test_a_factor_between_units_of_money_is_theirs_and_any_other_is_free(
+    edited: Edit, unit: str, scale: dict[str, float]
+) -> None:
+    edited(NET, {"inputs": [RRP]})
+    spec = load_catalog(edited(WALCL, {"unit": unit, "scale": scale})).feature(WALCL)
+    assert spec.scale == {stated: Decimal(str(factor)) for stated, factor in scale.items()}
 
 
 def test_all_mistakes_are_told_at_once(edited: Edit) -> None:

@@ -15,6 +15,7 @@ from feature_store.errors import CatalogError
 
 WALCL = "macro/us/walcl_total_usd"
 TGA = "macro/us/tga_balance_usd"
+NET = "macro/us/net_liquidity_usd"
 BTC_FLOW = "crypto/etf/btc_net_flow_usd"
 
 Edit = Callable[..., Path]
@@ -87,29 +88,61 @@ def test_only_connectors_features_have_a_series(db: Connection, catalog: Catalog
 
 
 @pytest.mark.parametrize(
-    ("entry", "changes", "field"),
+    ("entry", "changes", "said"),
     [
-        (TGA, {"scale": 1_000_000}, "scale"),
-        (WALCL, {"release/at": "16:31"}, "release"),
-        (WALCL, {"unit": "EUR"}, "unit"),
-        (WALCL, {"label": "end", "period": "P7D"}, "label, period"),
-        (WALCL, {"series": "WALCL2"}, "series"),
-        (WALCL, {"field": "level"}, "field"),
-        ("crypto/stables/mcap_total_usd_yoy", {"inputs": [BTC_FLOW]}, "inputs"),
+        (
+            TGA,
+            {"scale": 1_000_000},
+            "field scale: given 1000000, but version 1 was synchronised with "
+            '{"Billions of U.S. Dollars": 1000000000, "Millions of U.S. Dollars": 1000000}',
+        ),
+        (WALCL, {"release/at": "16:31"}, 'field release: given {"at": "16:31", "days": 1, "roll": "us-federal"'),
+        (WALCL, {"unit": "index"}, 'field unit: given "index", but version 1 was synchronised with "USD"'),
+        (WALCL, {"label": "end", "period": "P7D"}, 'field label: given "end", but version 1 was synchronised'),
+        (
+            WALCL,
+            {"label": "end", "period": "P7D"},
+            'field period: given "P7D", but version 1 was synchronised with nothing',
+        ),
+        (WALCL, {"series": "WALCL2"}, 'field series: given "WALCL2"'),
+        (WALCL, {"field": "level"}, 'field field: given "level"'),
+        (WALCL, {"frequency": "1h"}, 'field frequency: given "1h", but version 1 was synchronised with "1d"'),
+        (TGA, {"season": "hour-of-week"}, 'field season: given "hour-of-week"'),
+        ("crypto/stables/mcap_total_usd_yoy", {"inputs": [BTC_FLOW]}, f'field inputs: given ["{BTC_FLOW}"]'),
     ],
 )
-def test_a_new_definition_under_an_old_version_is_refused(
-    synced: Connection, edited: Edit, entry: str, changes: dict[str, Any], field: str
+def test_a_new_definition_under_an_old_version_is_refused_with_both_values(
+    synced: Connection, edited: Edit, entry: str, changes: dict[str, Any], said: str
 ) -> None:
     # Without this a WALCL in another unit would already be refused as an input of net liquidity.
-    edited("macro/us/net_liquidity_usd", {"inputs": [TGA]})
+    edited(NET, {"inputs": [TGA]})
     changed = load_catalog(edited(entry, changes))
-    with pytest.raises(CatalogError, match=f"{entry}: {field} changed under version 1; raise version to 2"):
+    with pytest.raises(CatalogError) as error:
         sync(synced, changed)
+    assert f"features.yaml: {entry}: {said}" in str(error.value)
+    assert "; raise version to 2, so that published numbers keep their meaning" in str(error.value)
+
+
+def test_a_higher_version_of_an_input_needs_one_of_what_is_computed_from_it(synced: Connection, edited: Edit) -> None:
+    changed = load_catalog(edited(TGA, {"scale": 1_000_000, "version": 2}))
+    with pytest.raises(
+        CatalogError,
+        match=f"{NET}: version 1 is computed from version 1 of {TGA}, which is given version 2 now; raise version to 2",
+    ):
+        sync(synced, changed)
+    sync(synced, load_catalog(edited(NET, {"version": 2})))
+    assert rows(
+        synced,
+        """select version, input_version, is_current from registry.feature_inputs
+           where input_id = %s and feature_id = %s order by version""",
+        TGA,
+        NET,
+    ) == [(1, 1, False), (2, 2, True)]
 
 
 def test_a_new_version_joins_the_old_one(db: Connection, catalog: Catalog, edited: Edit) -> None:
     sync(db, catalog)
+    edited(NET, {"version": 2})
     sync(db, load_catalog(edited(TGA, {"scale": 1_000_000, "version": 2})))
     query = "select version, is_current from registry.features_catalog where id = %s order by version"
     assert rows(db, query, TGA) == [(1, False), (2, True)]

@@ -2,9 +2,16 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 from itertools import groupby
 
-from feature_store.catalog.contracts import FeatureSpec, Source
+from feature_store.catalog.contracts import FeatureSpec, Source, normal_unit
+
+_CURRENCIES = {
+    "usd": "USD", "us dollar": "USD", "us dollars": "USD", "dollar": "USD", "dollars": "USD",
+    "eur": "EUR", "euro": "EUR", "euros": "EUR",
+}  # fmt: skip
+_NUMBERS = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 
 
 def check_catalog(sources: Sequence[Source], features: Sequence[FeatureSpec]) -> list[str]:
@@ -43,6 +50,35 @@ def _connected(feature: FeatureSpec, sources: dict[str, Source]) -> Iterator[str
     table = f"{source.slug}_{feature.stream}"
     if feature.source.schema_name != table:
         yield f"field source.schema: given {feature.source.schema_name!r}; it is the raw table, {table!r}"
+    yield from _scales(feature)
+
+
+def _scales(feature: FeatureSpec) -> Iterator[str]:
+    """Where both units are amounts of money in words, the factor between them is known."""
+    wanted = _money(feature.unit)
+    if wanted is None or not isinstance(feature.scale, dict):
+        return
+    for stated_unit, factor in feature.scale.items():
+        stated = _money(stated_unit)
+        if stated is None:
+            continue
+        if stated[0] != wanted[0]:
+            yield f"field scale: {stated_unit!r} is {stated[0]}; no factor makes it {feature.unit}, the feature's unit"
+        elif factor != stated[1] / wanted[1]:
+            yield (
+                f"field scale: given {factor.normalize():f} for {stated_unit!r}; "
+                f"to {feature.unit}, the feature's unit, it is {(stated[1] / wanted[1]).normalize():f}"
+            )
+
+
+def _money(unit: str) -> tuple[str, Decimal] | None:
+    """Currency and size of a unit such as `Millions of U.S. Dollars` or `USD`; None for any other."""
+    words = [word for word in normal_unit(unit).split() if word != "of"]
+    sizes = [_NUMBERS[word.removesuffix("s")] for word in words if word.removesuffix("s") in _NUMBERS]
+    currency = _CURRENCIES.get(" ".join(word for word in words if word.removesuffix("s") not in _NUMBERS))
+    if currency is None or len(sizes) > 1:
+        return None
+    return currency, Decimal(sizes[0] if sizes else 1)
 
 
 def _derived(feature: FeatureSpec, features: dict[str, FeatureSpec]) -> Iterator[str]:

@@ -299,8 +299,10 @@ CONNECTOR_KEYS = ("stream", "series", "scale", "release", "revises", "provisiona
 DERIVED_KEYS = ("inputs", "max_age")
 DEFINITION_KEYS = (
     "unit",
+    "frequency",
     "label",
     "period",
+    "season",
     "release",
     "scale",
     "stream",
