@@ -3,16 +3,24 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import psycopg
 import pytest
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
+from feature_store.catalog import Catalog
 from feature_store.pipeline.models import project
+from feature_store.settings import Settings
 from feature_store.warehouse.dbt import dbt_environment, docs_page, target_folder
+from tests.conftest import database
 
-from .store import Store
+from .conftest import NAME
+from .store import Store, shipped
+
+Artifact = dict[str, Any]
+"""A JSON file that dbt writes."""
 
 HISTORY = "ts,value,available_at\n2024-03-06,1000000,2024-03-07T21:30:00Z\n2024-03-13,3000000,2024-03-14T20:30:00Z\n"
 
@@ -65,20 +73,69 @@ def test_a_full_refresh_never_drops_the_feature_tables(built: Store) -> None:
     assert after.fetchone() == held
 
 
-def test_every_model_source_and_column_is_described(built: Store) -> None:
-    assert dbt(built, "parse", parsed=False).success
-    manifest = json.loads((target_folder(built.settings) / "manifest.json").read_text())
-    nodes = [*manifest["nodes"].values(), *manifest["sources"].values()]
-    named = [node for node in nodes if node["resource_type"] in ("model", "source")]
-    assert len(named) >= 9
-    undescribed = [node["name"] for node in named if not node["description"]]
-    undescribed += [
-        f"{node['name']}.{column['name']}"
-        for node in named
-        for column in node["columns"].values()
-        if not column["description"]
-    ]
-    assert undescribed == []
+@pytest.fixture(scope="module")
+def documented(server: str, stocked: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Artifact, Artifact]:
+    """dbt's manifest and catalog of the whole project, as its docs show them."""
+    with database(server, NAME, stocked) as dsn:
+        settings = Settings(FEATURE_STORE_POSTGRES_DSN=dsn, FEATURE_STORE_HOME=tmp_path_factory.mktemp("documented"))
+        with patch.dict(os.environ, dbt_environment(settings)):
+            assert dbtRunner().invoke(["docs", "generate", "--quiet"]).success
+    folder = target_folder(settings)
+    manifest, catalog = (json.loads((folder / name).read_text()) for name in ("manifest.json", "catalog.json"))
+    return manifest, catalog
+
+
+KINDS = ("nodes", "sources", "exposures", "unit_tests", "macros")
+
+
+def test_everything_is_described(documented: tuple[Artifact, Artifact]) -> None:
+    manifest, _ = documented
+    ours = [entry for kind in KINDS for entry in manifest[kind].values() if entry["package_name"] == "feature_store"]
+    assert {entry["resource_type"] for entry in ours} == {"model", "source", "test", "exposure", "unit_test", "macro"}
+    assert [f"{entry['resource_type']} {entry['name']}" for entry in ours if not entry["description"]] == []
+
+
+def test_every_column_says_in_the_docs_what_its_comment_says(documented: tuple[Artifact, Artifact]) -> None:
+    manifest, catalog = documented
+    described = {**manifest["nodes"], **manifest["sources"]}
+    found = {**catalog["nodes"], **catalog["sources"]}
+    assert {name for name, entry in described.items() if entry["resource_type"] in ("model", "source")} == set(found)
+    differing = []
+    for name, relation in found.items():
+        said = {column: about["description"] for column, about in described[name]["columns"].items()}
+        commented = {column["name"]: column["comment"] for column in relation["columns"].values()}
+        differing += [f"{name}: {{name: {c}, description: {commented.get(c)}}}" for c in said | commented
+                      if not said.get(c) or said[c] != commented.get(c)]  # fmt: skip
+    assert not differing, "describe these columns as their comments do:\n" + "\n".join(differing)
+
+
+def test_a_feature_leads_to_its_raw_tables_and_to_no_other(documented: tuple[Artifact, Artifact]) -> None:
+    manifest, _ = documented
+    catalog = shipped()
+    exposures = {entry["meta"]["feature"]: name for name, entry in manifest["exposures"].items()}
+    connected = {feature.id for feature in catalog.features.values() if raw_tables(catalog, feature.id, connected=True)}
+    assert set(exposures) == connected
+    for feature_id, name in exposures.items():
+        assert raw_sources(manifest, name) == raw_tables(catalog, feature_id), feature_id
+
+
+def raw_sources(manifest: Artifact, name: str) -> set[str]:
+    """The raw tables that one comes to by walking up from a node."""
+    seen, frontier = set(), {name}
+    while frontier:
+        seen |= frontier
+        frontier = {parent for child in frontier for parent in manifest["parent_map"][child]} - seen
+    return {name.removeprefix("source.feature_store.raw.") for name in seen if ".raw." in name}
+
+
+def raw_tables(catalog: Catalog, feature_id: str, *, connected: bool = False) -> set[str]:
+    """The raw tables that feed a feature by the catalog; none if only the connected count and one is not."""
+    feature = catalog.feature(feature_id)
+    if feature.is_derived:
+        of_inputs = [raw_tables(catalog, name, connected=connected) for name in feature.inputs]
+        return set().union(*of_inputs) if all(of_inputs) else set()
+    slug = catalog.source(feature.source.id).slug
+    return {f"{slug}_{feature.stream}"} if catalog.connected(feature.source.id) or not connected else set()
 
 
 def test_docs_are_one_page_made_offline(built: Store) -> None:
