@@ -6,14 +6,19 @@ select told.* from {{ versions }} as told
 {%- else -%}
 select told.*
 from {{ source('ops', 'changed_days') }} as changed
-inner join {{ versions }} as told
-  on
-    changed.feature_id = told.feature_id
-    and changed.version = told.version
-    and changed.grain = told.grain
-    and changed.xid = told.xid
-    and told.ts >= changed.day::timestamp at time zone 'UTC'
-    and told.ts < (changed.day + 1)::timestamp at time zone 'UTC'
+-- Apart, so that it reads by the index and the day's partition, whatever the planner expects.
+cross join lateral (
+  select held.*
+  from {{ versions }} as held
+  where
+    held.feature_id = changed.feature_id
+    and held.version = changed.version
+    and held.grain = changed.grain
+    and held.xid = changed.xid
+    and held.ts >= changed.day::timestamp at time zone 'UTC'
+    and held.ts < (changed.day + 1)::timestamp at time zone 'UTC'
+  offset 0
+) as told
 where {{ is_new('changed.xid', consumer) }}
 {%- endif -%}
 {%- endmacro %}

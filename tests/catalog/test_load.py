@@ -109,6 +109,19 @@ def test_dollars_and_millions_of_dollars_are_not_joined(edited: Edit) -> None:
     ) in str(error.value)
 
 
+def test_features_that_are_computed_from_each_other_are_refused(edited: Edit) -> None:
+    growth = "crypto/stables/mcap_total_usd_yoy"
+    edited(growth, {"inputs": [NET]})
+    with pytest.raises(CatalogError, match="field inputs: they lead back to itself, by"):
+        load_catalog(edited(NET, {"inputs": [growth]}))
+
+
+def test_the_ratio_of_two_features_has_inputs_of_one_unit(edited: Edit) -> None:
+    assert load_catalog(edited(NET, {"unit": "ratio"})).feature(NET).unit == "ratio"
+    with pytest.raises(CatalogError, match="given ratio; a feature of several inputs shares their unit"):
+        load_catalog(edited(NET, {"unit": "ratio", "inputs": [WALCL, VIX]}))
+
+
 @pytest.mark.parametrize(
     ("unit", "scale"),
     [

@@ -1,12 +1,18 @@
 """Derived features: the worked example, what late inputs do, and year on year."""
 
+import shutil
+from pathlib import Path
+
 import psycopg
 import pytest
 
+from feature_store.catalog.contracts import Quality, SourceRef
 from feature_store.catalog.sync import sync
 from feature_store.pipeline.transform import transform
+from feature_store.warehouse import panel
+from feature_store.warehouse.dbt import PROJECT
 
-from .store import RRP, TGA, WALCL, Store
+from .store import RRP, TGA, WALCL, Store, open_store, shipped, with_features
 
 NET = "macro/us/net_liquidity_usd"
 
@@ -180,3 +186,42 @@ def test_what_nobody_reads_any_more_is_swept(fortnight: Store) -> None:
     assert fortnight.versions(NET)
     transform(fortnight.conn, fortnight.catalog, fortnight.settings, "run 2")
     assert fortnight.count("ops.changed_days") == 0
+
+
+def test_the_next_derived_feature_is_a_file_and_an_entry(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share = (
+        shipped()
+        .feature(NET)
+        .model_copy(
+            update={
+                "id": "macro/us/assets_to_repos_ratio",
+                "source": SourceRef.model_validate(
+                    {"id": "feature-store", "class": "derived", "schema": "derived_ratio"}
+                ),
+                "inputs": (WALCL, RRP),
+                "unit": "ratio",
+                "quality": Quality(expected_range=(0, 1000), seasonal=False),
+            }
+        )
+    )
+    catalog = with_features([*shipped().features.values(), share])
+    copy = shutil.copytree(PROJECT, tmp_path / "dbt_project")
+    (copy / "models" / "derived" / "derived_ratio.sql").write_text(
+        """with inputs as ({{ inputs_as_of('derived_ratio', ['part', 'whole']) }}),
+        ratio as (select *, part / nullif(whole, 0) as value from inputs)
+        {{ versions_from('ratio') }}"""
+    )
+    panel.write(catalog, copy)
+    monkeypatch.setattr("feature_store.pipeline.models.PROJECT", copy)
+    monkeypatch.setattr("feature_store.warehouse.dbt.PROJECT", copy)
+    with open_store(dsn, tmp_path, catalog) as store:
+        store.serve("WALCL", ASSETS)
+        store.serve("RRPONTSYD", REPOS)
+        store.at("2024-03-22")
+        store.ingest()
+        transform(store.conn, catalog, store.settings, "run")
+        assert store.values(share.id)["2024-03-20"] == 7480 / 450
+        shown = store.row("select macro_us_assets_to_repos_ratio from features.daily_panel where day = '2024-03-20'")
+        assert shown == (7500 / 450,)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from feature_store.pipeline import panel
 from feature_store.pipeline.transform import transform
+from feature_store.warehouse import panel
 
 from .store import RRP, WALCL, Store
 from .test_transform import candle

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
+from graphlib import CycleError, TopologicalSorter
 from itertools import groupby
 
 from feature_store.catalog.contracts import FeatureSpec, Source, normal_unit
@@ -26,6 +27,7 @@ def check_catalog(sources: Sequence[Source], features: Sequence[FeatureSpec]) ->
     for feature in features:
         found = _derived(feature, by_feature) if feature.is_derived else _connected(feature, by_id)
         errors += [f"features.yaml: {feature.id}: {line}" for line in found]
+    errors += _circles(features)
     return errors + list(_shared_series(features)) + list(_raw_series(sources, features))
 
 
@@ -90,9 +92,19 @@ def _derived(feature: FeatureSpec, features: dict[str, FeatureSpec]) -> Iterator
         elif name == feature.id:
             yield "field inputs: a feature is no input of itself"
     units = {name: features[name].unit for name in feature.inputs if name in features}
-    if len(units) > 1 and set(units.values()) != {feature.unit}:
+    shared = set(units.values())
+    if len(units) > 1 and shared != {feature.unit} and not (feature.unit == "ratio" and len(shared) == 1):
         given = ", ".join(f"{name} is in {unit}" for name, unit in units.items())
         yield f"field unit: given {feature.unit}; a feature of several inputs shares their unit, but {given}"
+
+
+def _circles(features: Sequence[FeatureSpec]) -> Iterator[str]:
+    try:
+        TopologicalSorter({feature.id: feature.inputs for feature in features}).prepare()
+    except CycleError as error:
+        first, *others = error.args[1]
+        if set(others) != {first}:  # an input of itself is told already
+            yield f"features.yaml: {first}: field inputs: they lead back to itself, by {', '.join(others)}"
 
 
 def _shared_series(features: Sequence[FeatureSpec]) -> Iterator[str]:

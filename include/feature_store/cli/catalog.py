@@ -86,8 +86,7 @@ def schema(
 @app.command()
 def dbt(write: Annotated[bool, typer.Option("--write", help="Write the files.")] = False) -> None:
     """Check that what the dbt project takes from the catalog says what the catalog says, or write it."""
-    from feature_store.pipeline import panel
-    from feature_store.warehouse import exposures
+    from feature_store.warehouse import exposures, panel
 
     with _explained():
         catalog = load_catalog()

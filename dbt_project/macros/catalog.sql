@@ -1,4 +1,12 @@
 {# Made from the catalog by `feature-store catalog dbt --write`. #}
+{% macro derived_models() -%}
+  {{ return([
+    'seasonal_factors',
+    'derived_net_liquidity',
+    'derived_year_on_year',
+  ]) }}
+{%- endmacro %}
+
 {% macro panel_features() -%}
   {{ return([
     {'id': 'macro/us/walcl_total_usd', 'column': 'macro_us_walcl_total_usd'},

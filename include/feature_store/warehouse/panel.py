@@ -1,4 +1,7 @@
-"""The columns of `features.daily_panel`, made from the catalog: dbt needs to know them before it sees a database."""
+"""What the dbt project takes from the catalog: dbt needs to know it before it sees a database.
+
+The columns of `features.daily_panel`, and the models that compute derived features.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +9,7 @@ from pathlib import Path
 from feature_store.catalog import Catalog, FeatureSpec
 from feature_store.warehouse.dbt import PROJECT
 
-MACRO = Path("macros/panel_features.sql")
+MACROS = Path("macros/catalog.sql")
 DOCS = Path("models/features/daily_panel.yml")
 
 
@@ -17,7 +20,7 @@ def column(feature_id: str) -> str:
 
 def render(catalog: Catalog) -> dict[Path, str]:
     """The text of each generated file, by its path in the dbt project."""
-    return {MACRO: _macro(catalog), DOCS: "\n".join(_docs(catalog)) + "\n"}
+    return {MACROS: _macros(catalog), DOCS: "\n".join(_docs(catalog)) + "\n"}
 
 
 def drifted(catalog: Catalog, project: Path = PROJECT) -> list[Path]:
@@ -37,14 +40,19 @@ def _read(path: Path) -> str | None:
     return path.read_text() if path.exists() else None
 
 
-def _macro(catalog: Catalog) -> str:
-    rows = "\n".join(f"    {{'id': '{name}', 'column': '{column(name)}'}}," for name in catalog.features)
+def _macros(catalog: Catalog) -> str:
+    models = dict.fromkeys(f.source.schema_name for f in catalog.features.values() if f.is_derived)
     return (
         "{# Made from the catalog by `feature-store catalog dbt --write`. #}\n"
-        "{% macro panel_features() -%}\n"
-        f"  {{{{ return([\n{rows}\n  ]) }}}}\n"
-        "{%- endmacro %}\n"
+        + _list("derived_models", [f"'{name}'" for name in models])
+        + "\n"
+        + _list("panel_features", [f"{{'id': '{name}', 'column': '{column(name)}'}}" for name in catalog.features])
     )
+
+
+def _list(name: str, rows: list[str]) -> str:
+    lines = "\n".join(f"    {row}," for row in rows)
+    return f"{{% macro {name}() -%}}\n  {{{{ return([\n{lines}\n  ]) }}}}\n{{%- endmacro %}}\n"
 
 
 def _docs(catalog: Catalog) -> Iterator[str]:
