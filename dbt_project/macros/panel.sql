@@ -1,3 +1,6 @@
+{# The store's now; a macro, so that a unit test can say when it is. #}
+{% macro store_now() -%} ops.now() {%- endmacro %}
+
 {# The cell that the panel holds now, of a row with a feature and a version. #}
 {% macro held_cell(day, of) -%}
   select cell.*

@@ -23,6 +23,10 @@ select
     when '{{ field }}' then stated.{{ field }}
     {%- endfor %}
   end * meaning.factor as value,
+  meaning.unit,
+  meaning.label,
+  meaning.period,
+  meaning.is_session,
   stated.available_at,
   stated.available_basis,
   stated.is_provisional,

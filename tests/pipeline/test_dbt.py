@@ -50,6 +50,18 @@ def test_unit_tests_and_data_tests_pass(built: Store) -> None:
     assert built.count("features.features_versions") == 2
 
 
+def test_every_model_has_a_unit_test(built: Store) -> None:
+    manifest = project(built.settings)
+    tested = {name for test in manifest.unit_tests.values() for name in test.depends_on.nodes}
+    # What the one writer writes: tests/warehouse/test_append_versions.py is about it.
+    written = {"features_versions", "features_values", "latest_values"}
+    models = {
+        node.unique_id for node in manifest.nodes.values() if node.resource_type == "model" and node.name not in written
+    }
+    assert len(models) > 15
+    assert models - tested == set()
+
+
 def test_a_stated_unit_without_a_factor_fails_the_build(built: Store) -> None:
     built.conn.execute("update raw.fred_observations set unit = 'Trillions of Dollars' where ts = '2024-03-13'")
     built.conn.commit()

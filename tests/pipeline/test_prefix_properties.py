@@ -6,7 +6,7 @@ instant T. Up to T both must say the same, layer by layer.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from hypothesis import HealthCheck, Phase, given, settings
@@ -192,6 +192,14 @@ def test_what_was_available_up_to_t_decides_the_versions_up_to_t(
                 whole = versions(store, f"test/all{n}_{name}", instant)
                 cut = versions(store, f"test/cut{n}_{name}", instant)
                 assert state(whole) == state(cut), name
+                shown = panel(store, f"test/all{n}_{name}")
+                ended = {day: value for day, value in shown.items() if end_of(day) <= instant}
+                assert ended == {
+                    day: value for day, value in panel(store, f"test/cut{n}_{name}").items() if end_of(day) <= instant
+                }
+                held = versions(store, f"test/all{n}_{name}")
+                for day, value in shown.items():
+                    assert value == newest(held, end_of(day), DAY if name in ("c", "yoy") else timedelta(0))
             for name, reference in (("net", derived), ("yoy", grown)):
                 held, expected = versions(store, f"test/all{n}_{name}"), list(reference(history))
                 for known_at in sorted({told.available_at for told in history}):
@@ -206,6 +214,30 @@ def test_what_was_available_up_to_t_decides_the_versions_up_to_t(
         for n, history in enumerate(drawn):
             assert versions(store, f"test/all{n}_net") == list(derived(history))
             assert versions(store, f"test/all{n}_yoy") == list(grown(history))
+
+
+def panel(store: Store, feature: str) -> dict[date, float | None]:
+    """The daily panel's column of a feature."""
+    return dict(
+        store.conn.execute(
+            """select distinct on (day) day, value from features.daily_cells
+               where feature_id = %s order by day, ingested_at desc""",
+            (feature,),
+        ).fetchall()
+    )
+
+
+def end_of(day: date) -> datetime:
+    """The moment as of which the panel shows a day."""
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) + DAY + timedelta(minutes=1)
+
+
+def newest(rows: list[tuple[datetime, float | None, datetime]], known_at: datetime, period: timedelta) -> float | None:
+    """The value of the newest point that is known, of those whose period is over at midnight."""
+    points = {
+        ts: value for ts, value in known(rows, known_at).items() if ts + period <= known_at - timedelta(minutes=1)
+    }
+    return points[max(points)] if points else None
 
 
 def state(rows: list[tuple[datetime, float | None, datetime]]) -> dict[datetime, list[tuple[datetime, float | None]]]:

@@ -17,7 +17,7 @@ with definitions as (
 
 -- A day is over a minute after its end: what was available by then counts.
 finished as (
-  select (ops.now() - interval '1 minute')::date - 1 as last_day
+  select ({{ store_now() }} - interval '1 minute')::date - 1 as last_day
 ),
 
 changed as (
@@ -139,7 +139,7 @@ select
   aged.age > aged.ttl as is_stale,
   aged.available_at,
   aged.available_basis,
-  greatest(ops.now(), held.ingested_at + interval '1 microsecond') as ingested_at
+  greatest({{ store_now() }}, held.ingested_at + interval '1 microsecond') as ingested_at
 from aged
 left join lateral ({{ held_cell('aged.day', 'aged') }}) as held on true
 where (aged.ts, aged.value, aged.available_at) is distinct from (held.ts, held.value, held.available_at)

@@ -104,19 +104,21 @@ def derive(
     Raises what `transform` does, and CatalogError when a formula changed without a higher version of its features.
     """
     done = done or Transformed()
-    everything = full_refresh
+    again = full_refresh
     with _alone(conn):
-        if full_refresh or inputs_have_news(conn):
+        while again or inputs_have_news(conn):
             check_formulas(conn, settings, catalog)
-        while full_refresh or inputs_have_news(conn):
-            done = done.then(_round(conn, catalog, settings, run_id, "derived", full_refresh))
-            full_refresh = False
-        if panel_has_news(conn) or everything:
-            flags = ("--full-refresh",) if everything else ()
-            run_dbt(settings, "run", "--select", "daily_cells", *flags)
+            done = done.then(_round(conn, catalog, settings, run_id, "derived", again))
+            again = False
+        if panel_has_news(conn) or full_refresh:
+            run_dbt(settings, "run", "--select", "daily_cells", *_flags(full_refresh))
             conn.execute("select ops.close_window('panel')")
         sweep_changed_days(conn)
     return done
+
+
+def _flags(full_refresh: bool) -> tuple[str, ...]:
+    return ("--full-refresh",) if full_refresh else ()
 
 
 def _round(
@@ -144,8 +146,7 @@ def build_candidates(
         conn.commit()
         views_stand = mark.get("project") == fingerprint() and _views_stand(conn, settings)
         scope = _TABLES[layer] if views_stand else ()
-        flags = ("--full-refresh",) if full_refresh else ()
-        run_dbt(settings, *_BUILD, *scope, *flags, "--vars", f"{{layer: {layer}}}")
+        run_dbt(settings, *_BUILD, *scope, *_flags(full_refresh), "--vars", f"{{layer: {layer}}}")
         _set_mark(conn, run_id, judged=False)
         return _count(conn)
 
@@ -163,7 +164,7 @@ def judge_candidates(conn: psycopg.Connection, catalog: Catalog, settings: Setti
 
 
 def publish(conn: psycopg.Connection, settings: Settings, run_id: str, layer: Layer = "raw") -> Published:
-    """Append the candidates in one transaction and mark what this run read as done.
+    """Append the candidates, a long history a month at a time, and mark what this run read as done.
 
     Raises WarehouseError when the candidates are another run's or were not judged, or when the writer refused.
     """
