@@ -1,8 +1,7 @@
 """`make bench`: every benchmark in turn, one line each."""
 
-from benchmarks import append, export, seasonal
+from benchmarks import append, as_of, export, ingest, seasonal, transform
 
 if __name__ == "__main__":
-    append.main()
-    export.main()
-    seasonal.main()
+    for benchmark in (append, as_of, ingest, export, transform, seasonal):
+        benchmark.main()

@@ -7,9 +7,7 @@ from time import perf_counter
 
 import psycopg
 
-from feature_store.stack.ports import free_port
-from feature_store.stack.postgres import Postgres
-from feature_store.warehouse.migrate import migrate
+from benchmarks.database import database
 
 # 20 features of one-minute data over 35 days: 1,008,000 points in 35 day partitions.
 CANDIDATES = """
@@ -24,20 +22,12 @@ from generate_series(1, 20) as f,
 
 def main() -> None:
     """Print both figures."""
-    with tempfile.TemporaryDirectory() as folder:
-        server = Postgres(Path(folder), free_port(), "benchmark")
-        server.init()
-        server.start()
-        server.create_database()
-        try:
-            measure(server.dsn())
-        finally:
-            server.stop()
+    with tempfile.TemporaryDirectory() as folder, database(Path(folder)) as dsn:
+        measure(dsn)
 
 
 def measure(dsn: str) -> None:
     """Append a million candidates twice."""
-    migrate(dsn)
     with psycopg.connect(dsn, options="-c timezone=UTC") as conn:
         conn.execute(CANDIDATES)
         conn.commit()

@@ -8,9 +8,7 @@ from time import perf_counter
 
 import psycopg
 
-from feature_store.stack.ports import free_port
-from feature_store.stack.postgres import Postgres
-from feature_store.warehouse.migrate import migrate
+from benchmarks.database import database
 
 # 8 features of one-minute data over 90 days and 10 daily ones with two versions a point: 1.2M versions.
 CANDIDATES = """
@@ -64,20 +62,12 @@ QUESTIONS = {
 
 def main() -> None:
     """Print the median of each question."""
-    with tempfile.TemporaryDirectory() as folder:
-        server = Postgres(Path(folder), free_port(), "benchmark")
-        server.init()
-        server.start()
-        server.create_database()
-        try:
-            measure(server.dsn())
-        finally:
-            server.stop()
+    with tempfile.TemporaryDirectory() as folder, database(Path(folder)) as dsn:
+        measure(dsn)
 
 
 def measure(dsn: str) -> None:
     """Fill a store and ask each question nine times over one connection."""
-    migrate(dsn)
     with psycopg.connect(dsn, options="-c timezone=UTC", autocommit=True, prepare_threshold=None) as conn:
         conn.execute(CANDIDATES)
         conn.execute("select features.append_versions('batch')")

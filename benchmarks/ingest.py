@@ -14,14 +14,12 @@ from time import perf_counter
 
 import psycopg
 
+from benchmarks.database import database
 from feature_store.catalog import SeriesSpec, load_catalog
 from feature_store.sources import binance
 from feature_store.sources.contract import Payload, Window
-from feature_store.stack.ports import free_port
-from feature_store.stack.postgres import Postgres
 from feature_store.warehouse.ingest import Loader, land_and_read
 from feature_store.warehouse.landing import Place
-from feature_store.warehouse.migrate import migrate
 
 START, DAYS = datetime(2025, 1, 1, tzinfo=UTC), 365
 PLACE = Place("binance", "klines_1m", "UTC")
@@ -31,21 +29,14 @@ PAGES_A_CHUNK = 8
 
 def main() -> None:
     """Print the figures of a first load and of the same answers fetched again."""
-    with tempfile.TemporaryDirectory() as folder:
-        pages, server = Path(folder, "pages"), Postgres(Path(folder, "postgres"), free_port(), "benchmark")
+    with tempfile.TemporaryDirectory() as folder, database(Path(folder, "postgres")) as dsn:
+        pages = Path(folder, "pages")
         pages.mkdir()
         every_series = load_catalog().series("binance", "klines_1m")
         for series in every_series:
             _write_pages(pages, series.name)
-        server.init()
-        server.start()
-        server.create_database()
-        try:
-            migrate(server.dsn())
-            for what in ("first load", "the same again"):
-                measure(server.dsn(), every_series, pages, what)
-        finally:
-            server.stop()
+        for what in ("first load", "the same again"):
+            measure(dsn, every_series, pages, what)
 
 
 def measure(dsn: str, every_series: tuple[SeriesSpec, ...], pages: Path, what: str) -> None:

@@ -14,14 +14,12 @@ from time import perf_counter
 
 import psycopg
 
+from benchmarks.database import database
 from feature_store import clock
 from feature_store.catalog import load_catalog
 from feature_store.catalog.sync import sync
 from feature_store.pipeline.transform import Transformed, transform
 from feature_store.settings import Settings
-from feature_store.stack.ports import free_port
-from feature_store.stack.postgres import Postgres
-from feature_store.warehouse.migrate import migrate
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 FED_DAYS, MINUTE_DAYS = 7300, 100
@@ -103,18 +101,10 @@ def _timed(what: str, conn: psycopg.Connection, settings: Settings, *, full_refr
 
 @contextmanager
 def _store(folder: Path) -> Iterator[tuple[psycopg.Connection, Settings]]:
-    server = Postgres(folder / "server", free_port(), "benchmark")
-    server.init()
-    server.start()
-    try:
-        server.create_database()
-        migrate(server.dsn())
-        with psycopg.connect(server.dsn(), options="-c timezone=UTC") as conn:
-            sync(conn, load_catalog())
-            conn.commit()
-            yield conn, Settings(FEATURE_STORE_POSTGRES_DSN=server.dsn(), FEATURE_STORE_HOME=folder)
-    finally:
-        server.stop()
+    with database(folder / "postgres") as dsn, psycopg.connect(dsn, options="-c timezone=UTC") as conn:
+        sync(conn, load_catalog())
+        conn.commit()
+        yield conn, Settings(FEATURE_STORE_POSTGRES_DSN=dsn, FEATURE_STORE_HOME=folder)
 
 
 if __name__ == "__main__":
