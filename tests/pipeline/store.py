@@ -38,6 +38,8 @@ class Store:
         self.folder = folder
         self.replay_url = replay_url
         self.conn = psycopg.connect(dsn, options="-c timezone=UTC")
+        self.derives = False
+        """Whether `transform` goes on to derived features and the panel: most tests are not about them."""
         self.settings = Settings(
             FEATURE_STORE_POSTGRES_DSN=dsn, FEATURE_STORE_REPLAY_URL=replay_url, FEATURE_STORE_HOME=home
         )
@@ -78,14 +80,17 @@ class Store:
 
         Unjudged: most tests use numbers that no range of the catalog would let pass.
         """
-        given = flags
         appended = self._publish("transform", "raw", "points_with_news", "point_versions", *flags)
-        while "--full-refresh" in flags or inputs_have_news(self.conn):
-            appended += self._publish("derived", "derived", *flags)
-            flags = ()
+        return appended + self._derive(*flags) if self.derives else appended
+
+    def _derive(self, *flags: str) -> int:
+        appended, again = 0, "--full-refresh" in flags
+        while again or inputs_have_news(self.conn):
+            appended += self._publish("derived", "derived", *(flags if again else ()))
+            again = False
         self.conn.execute("select ops.open_window('panel')")
         self.conn.commit()
-        run_dbt(self.settings, "run", "--select", "daily_cells", *given)
+        run_dbt(self.settings, "run", "--select", "daily_cells", *flags)
         self.conn.execute("select ops.close_window('panel')")
         self.conn.commit()
         return appended

@@ -95,6 +95,7 @@ def test_a_new_release_rule_holds_for_what_is_loaded_from_then_on(assets: Store)
 def test_a_derived_feature_follows_the_new_version_of_its_input_in_a_version_of_its_own(assets: Store) -> None:
     assets.serve("WTREGEN", "ts,value,unit\n2024-03-13,760000,Millions of U.S. Dollars\n")
     assets.serve("RRPONTSYD", "ts,value\n2024-03-20,450\n")
+    assets.derives = True
     assets.run()
     before = state(assets, "features_versions", NET)
     assert before[-1] == (1, "2024-03-20", 7480e9 - 760e9 - 450e9)

@@ -24,6 +24,13 @@ REPOS = "ts,value\n2024-03-13,520\n2024-03-14,510\n2024-03-19,480\n2024-03-20,45
 
 
 @pytest.fixture
+def store(store: Store) -> Store:
+    """A store whose transform goes on to derived features and the panel."""
+    store.derives = True
+    return store
+
+
+@pytest.fixture
 def fortnight(store: Store) -> Store:
     store.serve("WALCL", ASSETS)
     store.serve("WTREGEN", TREASURY)

@@ -22,6 +22,13 @@ HISTORY = """ts,value,available_at
 """
 
 
+@pytest.fixture
+def store(store: Store) -> Store:
+    """A store whose transform goes on to derived features and the panel."""
+    store.derives = True
+    return store
+
+
 def cells(store: Store, feature: str = WALCL, relation: str = "features.daily_panel") -> dict[str, tuple[Any, ...]]:
     """(value, whole days of age, whether it is stale) by day."""
     name = panel.column(feature)

@@ -176,6 +176,7 @@ def test_what_was_available_up_to_t_decides_the_versions_up_to_t(
     catalog = with_features(f for n in range(HISTORIES) for kind in ("all", "cut") for f in features(f"{kind}{n}"))
     with database(server, NAME, stocked) as dsn, open_store(dsn, home, catalog) as store:
         store.at(LAST)
+        store.derives = True
         store.conn.execute(
             """insert into raw.fetches (source, stream, endpoint, url, fetched_at)
                select 'fred', 'observations', '', '', ops.now() from generate_series(1, 2)"""
