@@ -108,6 +108,17 @@ def test_a_late_load_changes_the_days_it_was_known_on_and_the_store_remembers(st
     assert cells(store, relation="features.daily_panel_as_stored('2024-03-19T06:00Z')") == before
 
 
+def test_a_store_that_is_older_than_its_panel_shows_the_days_before_too(store: Store) -> None:
+    store.serve("WALCL", HISTORY)
+    store.at("2024-03-30T00:02")
+    store.run()
+    shown = cells(store)
+    store.conn.execute("truncate features.daily_cells, ops.changed_days")
+    store.conn.commit()
+    transform(store.conn, store.catalog, store.settings, "run")
+    assert cells(store) == shown
+
+
 def test_a_feature_of_minutes_gives_its_last_of_the_day(store: Store) -> None:
     midnight = datetime(2026, 11, 21, tzinfo=UTC)
     store.at(midnight + timedelta(minutes=5))

@@ -43,7 +43,7 @@ def test_a_day_lived_through_ends_as_a_day_loaded(served: Store, s3: Server) -> 
     assert clock.now(served.conn) == instants[-1]
     assert lived.failures, "FRED's series are not served"
     assert all("/fred/" in failure for failure in lived.failures)
-    assert served.count("ops.exported_files") == 4, "two prices, the volume and the rate of one day"
+    assert served.count("ops.exported_files") == 5, "two prices, the volume, its twin and the rate of one day"
     hash_lived = served.hash()
     served.forget()
     for slug, stream in (("binance", "klines_1m"), ("binance", "klines_1h"), ("binance", "funding_rate")):

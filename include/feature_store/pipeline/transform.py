@@ -22,7 +22,7 @@ from feature_store.pipeline.models import fingerprint, project, run_dbt
 from feature_store.quality.judge import judge
 from feature_store.quality.results import Verdict
 from feature_store.settings import Settings
-from feature_store.warehouse.news import inputs_have_news, panel_has_news, sweep_changed_days
+from feature_store.warehouse.news import inputs_have_news, panel_has_news, panel_is_empty, sweep_changed_days
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,9 @@ def derive(
             done = done.then(_round(conn, catalog, settings, run_id, "derived", again))
             again = False
         if panel_has_news(conn) or full_refresh:
-            run_dbt(settings, "run", "--select", "daily_cells", *_flags(full_refresh))
+            # A store that is older than its panel shows the days before too.
+            everything = full_refresh or panel_is_empty(conn)
+            run_dbt(settings, "run", "--select", "daily_cells", *_flags(everything))
             conn.execute("select ops.close_window('panel')")
         sweep_changed_days(conn)
     return done

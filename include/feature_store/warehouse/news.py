@@ -68,6 +68,13 @@ def panel_has_news(conn: psycopg.Connection) -> bool:
     return found == (True,)
 
 
+def panel_is_empty(conn: psycopg.Connection) -> bool:
+    """Whether the daily panel has no cell yet; commits."""
+    found = conn.execute("select not exists (select from features.daily_cells)").fetchone()
+    conn.commit()
+    return found == (True,)
+
+
 def sweep_changed_days(conn: psycopg.Connection) -> None:
     """Forget the changed days that every consumer is done with."""
     conn.execute(
