@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from feature_store.catalog.sync import sync
-from feature_store.pipeline.models import run_dbt
+from feature_store.pipeline.transform import transform
 from feature_store.settings import Settings
 from tests.conftest import database
 
@@ -23,11 +23,9 @@ def stocked(server: str, template: str, tmp_path_factory: pytest.TempPathFactory
         with database(server, NAME, template) as dsn:
             with psycopg.connect(dsn) as conn:
                 sync(conn, shipped())
-                conn.execute(
-                    "select ops.open_window('transform'), ops.open_window('derived'), ops.open_window('panel')"
-                )
-            home = tmp_path_factory.mktemp("stocked")
-            run_dbt(Settings(FEATURE_STORE_POSTGRES_DSN=dsn, FEATURE_STORE_HOME=home), "run")
+                home = tmp_path_factory.mktemp("stocked")
+                settings = Settings(FEATURE_STORE_POSTGRES_DSN=dsn, FEATURE_STORE_HOME=home)
+                transform(conn, shipped(), settings, "stocked")
             kept.enter_context(database(server, "stocked", NAME))
         yield "stocked"
 

@@ -16,6 +16,8 @@ from feature_store.catalog import Catalog, FeatureSpec, load_catalog
 from feature_store.catalog.sync import sync
 from feature_store.pipeline.models import run_dbt
 from feature_store.pipeline.simulate import without_budgets
+from feature_store.quality.data_docs import site
+from feature_store.quality.rules import CANDIDATES
 from feature_store.replay.schedule import CatalogSchedule
 from feature_store.settings import Settings
 from feature_store.sources.budget import limiter
@@ -190,6 +192,7 @@ def open_store(dsn: str, home: Path, catalog: Catalog) -> Iterator[Store]:
     limiter.cache_clear()  # its table was in the database of the same name before
     folder = home / "series"
     folder.mkdir(parents=True, exist_ok=True)
+    _skip_pages(home)
     with (
         psycopg.connect(dsn, autocommit=True) as watch,
         serving(folder, lambda: clock.now(watch), CatalogSchedule(catalog)) as url,
@@ -199,6 +202,14 @@ def open_store(dsn: str, home: Path, catalog: Catalog) -> Iterator[Store]:
             yield store
         finally:
             store.conn.close()
+
+
+def _skip_pages(home: Path) -> None:
+    """Let no judgement fetch assets from the npm registry, nor make pages unless it keeps rows out."""
+    assets, pages = home / "quality" / "assets", site(home) / "validations" / CANDIDATES
+    assets.mkdir(parents=True)
+    (assets / "failed").touch()
+    pages.mkdir(parents=True)
 
 
 @cache

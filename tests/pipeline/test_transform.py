@@ -187,6 +187,7 @@ def test_a_view_that_somebody_dropped_is_made_again(live: Store) -> None:
 
 
 def test_a_model_that_fails_is_named_with_what_the_database_said(live: Store) -> None:
+    live.conn.execute("drop view staging.stg_binance__klines_1m cascade")
     live.conn.execute("alter table raw.binance_klines_1m rename column close to closing")
     live.conn.commit()
     with pytest.raises(WarehouseError, match=r"(?s)model stg_binance__klines_1m.*column \"close\" does not exist"):
