@@ -70,7 +70,8 @@ def _pages(folder: Path, symbol: str) -> Iterator[Payload]:
     for path in sorted(folder.glob(f"{symbol}.*.json")):
         _, _, start, end, _ = path.name.split(".")
         params = {"symbol": symbol, "interval": "1m", "startTime": start, "endTime": end, "limit": "1000"}
-        yield Payload(binance.KLINES, "http://bench/klines", params, 200, "application/json", path.read_bytes(), 1)
+        content = path.read_bytes()
+        yield Payload(binance.KLINES, "http://bench/klines", params, 200, "application/json", content, 1, START)
 
 
 def _write_pages(folder: Path, symbol: str) -> None:

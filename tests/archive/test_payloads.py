@@ -18,8 +18,8 @@ ANSWERS = [f"answer {index} ".encode() * 100 for index in range(40)] + [b""]
 
 def land_all(store: Store, source: str = "fred") -> None:
     for content in ANSWERS:
-        payload = Payload("/o", "https://x.test/o", {}, 200, "text/plain", content, elapsed_ms=1)
-        land(store.conn, Place(source, "observations", "UTC"), "series", payload, NOW, "test")
+        payload = Payload("/o", "https://x.test/o", {}, 200, "text/plain", content, 1, NOW)
+        land(store.conn, Place(source, "observations", "UTC"), "series", payload, "test")
     store.conn.commit()
 
 

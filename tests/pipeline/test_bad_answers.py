@@ -128,7 +128,7 @@ def test_an_unknown_series_is_refused_by_name(store: Store) -> None:
 
 
 def test_an_unknown_extra_field_is_a_warning(loaded: Store, caplog: pytest.LogCaptureFixture) -> None:
-    payload = Payload("series/observations", "http://x", {}, 200, "application/json", b"{}", 1)
+    payload = Payload("series/observations", "http://x", {}, 200, "application/json", b"{}", 1, loaded.now())
     check_fields(payload, {"a": 1, "new": 2}, frozenset({"a"}))
     assert "unknown fields ['new']" in caplog.text
 

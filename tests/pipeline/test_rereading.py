@@ -51,7 +51,7 @@ def answer(store: Store) -> Payload:
 
     params = {"symbol": "BTCUSDT", "interval": "1m", "startTime": "0", "endTime": "9999999999999", "limit": "1000"}
     said = httpx.get(f"{store.replay_url}/binance/{binance.KLINES}", params=params)
-    return Payload(binance.KLINES, str(said.url), params, 200, "application/json", said.content, 1)
+    return Payload(binance.KLINES, str(said.url), params, 200, "application/json", said.content, 1, store.now())
 
 
 def misread(blocks: Iterator[Row | Block]) -> Iterator[Row]:
@@ -64,7 +64,7 @@ def misread(blocks: Iterator[Row | Block]) -> Iterator[Row]:
 
 def land_and_load(store: Store, rows: Iterator[Row] | None) -> int:
     payload = answer(store)
-    fetch_id = land(store.conn, PLACE, "BTCUSDT", payload, store.now(), "test")
+    fetch_id = land(store.conn, PLACE, "BTCUSDT", payload, "test")
     if rows is not None:
         spec = store.catalog.series("binance", "klines_1m")[0]
         load(store.conn, PLACE, spec, [read(spec, "UTC", fetch_id, rows)])
@@ -124,7 +124,7 @@ def test_only_answers_since_an_instant_are_read_again(served: Store) -> None:
 
 def test_answers_of_a_series_that_the_catalog_lost_are_left_alone(served: Store) -> None:
     served.at(DAY + 3 * MINUTE)
-    land(served.conn, PLACE, "DOGEUSDT", answer(served), served.now(), "test")
+    land(served.conn, PLACE, "DOGEUSDT", answer(served), "test")
     found = reread_all(served)
     assert found.left_alone == ["1 answers of binance/klines_1m/DOGEUSDT, which the catalog does not have"]
     assert found.answers == 0

@@ -35,7 +35,8 @@ def candle(opened: datetime = NOON, **cells: Any) -> list[Any]:
 
 def payload(endpoint: str, content: Any, status: int = 200, **params: str) -> Payload:
     asked = {**ASKED, "interval": "1m", **params}
-    return Payload(endpoint, f"http://x/{endpoint}", asked, status, "application/json", json.dumps(content).encode(), 1)
+    body = json.dumps(content).encode()
+    return Payload(endpoint, f"http://x/{endpoint}", asked, status, "application/json", body, 1, NOON)
 
 
 def rows_of(answer: Payload) -> list[Row]:

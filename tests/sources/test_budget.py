@@ -13,7 +13,7 @@ from feature_store.errors import WarehouseError
 from feature_store.sources.budget import _Bucket, _rates, limiter, pool, unlimited
 from feature_store.sources.http import Http
 
-from .upstream import answering
+from .upstream import answering, wall
 
 FOUR_A_SECOND = RateLimit(per_minute=1000, per_second=4)
 ON_ITS_WAY = 0.25
@@ -22,7 +22,7 @@ ON_ITS_WAY = 0.25
 
 def ask(dsn: str, url: str, times: int) -> None:
     """What a process does: ask so many times."""
-    with Http(url, limiter(dsn, "shared", FOUR_A_SECOND), {}) as http:
+    with Http(url, limiter(dsn, "shared", FOUR_A_SECOND), {}, wall) as http:
         for _ in range(times):
             http.get("x", {})
 

@@ -21,7 +21,7 @@ from feature_store.sources.circuit import Circuit, circuits
 from feature_store.sources.http import Http
 from feature_store.warehouse.status import read_status
 
-from .upstream import Answer, Upstream, answering
+from .upstream import Answer, Upstream, answering, wall
 
 HOST = "fapi.binance.com"
 WEIGHT = UsedWeight(header="x-mbx-used-weight-1m", per_minute=6000)
@@ -43,7 +43,7 @@ def upstream() -> Iterator[Upstream]:
 
 def ask(dsn: str, url: str) -> int:
     """One request of a process that shares nothing but the database; the status of its answer."""
-    with Http(url, unlimited(), {"key": SECRET}, Circuit(dsn, "binance", HOST), WEIGHT) as http:
+    with Http(url, unlimited(), {"key": SECRET}, wall, Circuit(dsn, "binance", HOST), WEIGHT) as http:
         return http.get("x", {}).status
 
 
@@ -155,7 +155,7 @@ def test_a_circuit_that_opens_during_the_wait_for_the_budget_is_obeyed(dsn: str,
             return True
 
     with (
-        Http(upstream.url, Late(), {}, Circuit(dsn, "binance", HOST)) as http,
+        Http(upstream.url, Late(), {}, wall, Circuit(dsn, "binance", HOST)) as http,
         pytest.raises(CircuitOpen),
     ):
         http.get("x", {})

@@ -15,7 +15,7 @@ from feature_store.sources.circuit import Circuit
 from feature_store.sources.http import Http, _wait_for
 from tests.replay.server import Wall, serving, write
 
-from .upstream import Answer, answering
+from .upstream import Answer, answering, wall
 
 SECRET = "k" * 32
 
@@ -30,7 +30,7 @@ def upstream(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def http(upstream: str) -> Iterator[Http]:
-    with Http(f"{upstream}/fred", unlimited(), {"api_key": SECRET}) as client:
+    with Http(f"{upstream}/fred", unlimited(), {"api_key": SECRET}, wall) as client:
         yield client
 
 
@@ -83,13 +83,13 @@ def test_processes_wait_as_long_as_the_source_asks_any_of_them_to(
     httpx.post(f"{upstream}/_faults", json={"kind": "status", "status": 503, "count": 1}).raise_for_status()
     httpx.post(f"{upstream}/_faults", json={"kind": "status", "status": 429, "count": 1}).raise_for_status()
     circuit = Circuit(dsn, "fred", "api.stlouisfed.org")
-    with Http(f"{upstream}/fred", unlimited(), {"api_key": SECRET}, circuit) as client:
+    with Http(f"{upstream}/fred", unlimited(), {"api_key": SECRET}, wall, circuit) as client:
         assert client.get("series", ASKED).status == 200
 
 
 @pytest.mark.parametrize("status", [403, 451])
 def test_a_refused_address_is_not_tried_again(status: int) -> None:
-    with answering() as source, Http(source.url, unlimited(), {}) as client:
+    with answering() as source, Http(source.url, unlimited(), {}, wall) as client:
         source.usual = Answer(status)
         with pytest.raises(Refused, match=f"answered {status}.*from another address"):
             client.get("x", {})
@@ -99,7 +99,7 @@ def test_a_refused_address_is_not_tried_again(status: int) -> None:
 def test_a_body_that_cannot_be_unpacked_is_no_answer() -> None:
     with (
         answering() as source,
-        Http(source.url, unlimited(), {}) as client,
+        Http(source.url, unlimited(), {}, wall) as client,
         stamina.set_testing(True, attempts=1),
     ):
         source.usual = Answer(200, {"Content-Encoding": "gzip"}, "no gzip")

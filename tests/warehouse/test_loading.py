@@ -56,8 +56,8 @@ def table(db: psycopg.Connection) -> psycopg.Connection:
 
 
 def fetch(conn: psycopg.Connection, fetched_at: datetime, spec: SeriesSpec, rows: Sequence[Row]) -> Counts:
-    payload = Payload("points", "http://x/points", {}, 200, "text/plain", repr(rows).encode(), 1)
-    fetch_id = land(conn, PLACE, "S", payload, fetched_at, "test")
+    payload = Payload("points", "http://x/points", {}, 200, "text/plain", repr(rows).encode(), 1, fetched_at)
+    fetch_id = land(conn, PLACE, "S", payload, "test")
     return load(conn, PLACE, spec, [read(spec, "UTC", fetch_id, rows)])
 
 
@@ -174,7 +174,7 @@ def test_answers_loaded_together_end_as_answers_loaded_one_by_one(
     def ended(together: bool) -> tuple[list[object], list[object]]:
         table.execute("truncate raw.test_points, raw.fetches, raw.payloads, raw.rejects restart identity cascade")
         ids = [
-            land(table, PLACE, "S", Payload("points", "x", {}, 200, "text/plain", str(at).encode(), 1), at, "test")
+            land(table, PLACE, "S", Payload("points", "x", {}, 200, "text/plain", str(at).encode(), 1, at), "test")
             for at, _ in lived
         ]
         answers = [read(spec, "UTC", fetch_id, rows) for fetch_id, (_, rows) in zip(ids, lived, strict=True)]
@@ -256,7 +256,7 @@ def test_an_unreadable_answer_that_is_read_at_last_settles_its_reject(table: psy
 def test_the_other_answers_of_a_batch_are_loaded_when_one_cannot_be_read(table: psycopg.Connection) -> None:
     spec = series("never")
     ids = [
-        land(table, PLACE, "S", Payload("points", "x", {}, 200, "text/plain", bytes([n]), 1), RELEASED, "test")
+        land(table, PLACE, "S", Payload("points", "x", {}, 200, "text/plain", bytes([n]), 1, RELEASED), "test")
         for n in range(3)
     ]
 

@@ -31,7 +31,10 @@ class Window:
 
 @dataclass(frozen=True)
 class Payload:
-    """One answer, byte for byte. `params` and `url` carry no secrets; `context` is what parsing needs besides."""
+    """One answer, byte for byte. `params` and `url` carry no secrets; `context` is what parsing needs besides.
+
+    `fetched_at` is when it arrived, UTC, by the store's clock: the `ts` of a snapshot that states no instant itself.
+    """
 
     endpoint: str
     url: str
@@ -40,6 +43,7 @@ class Payload:
     content_type: str
     content: bytes = field(repr=False)
     elapsed_ms: int
+    fetched_at: datetime
     context: Mapping[str, Any] = field(default_factory=dict)
 
     def json(self) -> Any:

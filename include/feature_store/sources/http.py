@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from itertools import count
 from time import monotonic
 from types import TracebackType
@@ -36,7 +37,8 @@ ATTEMPTS = 4
 
 
 class Http:
-    """GET below one base URL. `secret_params` go out with every request and appear nowhere else.
+    """GET below one base URL. `secret_params` go out with every request and appear nowhere else. `now` gives the
+    store's time, which answers are stamped with.
 
     With a `circuit` all processes leave the host alone when it asks any of them to; it also carries what the host
     says of its `used_weight`. Without one, each request is patient for itself.
@@ -47,12 +49,14 @@ class Http:
         base_url: str,
         limiter: Limiter,
         secret_params: Mapping[str, str],
+        now: Callable[[], datetime],
         circuit: Circuit | None = None,
         used_weight: UsedWeight | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._limiter = limiter
         self._secrets = dict(secret_params)
+        self._now = now
         self._circuit = circuit
         self._used_weight = used_weight
         self._client = httpx.Client(timeout=TIMEOUT_SECONDS, headers={"User-Agent": USER_AGENT})
@@ -108,6 +112,7 @@ class Http:
             content_type=answer.headers.get("content-type", ""),
             content=answer.content,
             elapsed_ms=round((monotonic() - started) * 1000),
+            fetched_at=self._now(),
             context=context,
         )
         failure = self._judge(payload, answer.headers)

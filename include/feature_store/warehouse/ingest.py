@@ -62,7 +62,7 @@ def ingest(
     conn.commit()
     plan = list(chunks(left, stream))
     with (
-        _http(settings, connector, source, stream) as http,
+        _http(settings, connector, source, stream, lambda: _now(conn)) as http,
         connect(settings.postgres_dsn) if len(plan) > 1 else nullcontext(conn) as beside,
         ThreadPoolExecutor(1) as executor,
     ):
@@ -152,7 +152,7 @@ def land_and_read(
             return answers, error
         if payload is None:
             return answers, None
-        fetch_id = land(conn, place, series.name, payload, _now(conn), run_id)
+        fetch_id = land(conn, place, series.name, payload, run_id)
         answers.append(read(series, place.zone, fetch_id, parse(payload)))
 
 
@@ -182,7 +182,9 @@ def _name(series: SeriesSpec) -> str:
     return f"{series.source_slug}/{series.stream}/{series.name}"
 
 
-def _http(settings: Settings, connector: ModuleType, source: Source, stream: Stream) -> Http:
+def _http(
+    settings: Settings, connector: ModuleType, source: Source, stream: Stream, now: Callable[[], datetime]
+) -> Http:
     address = stream.base_url or source.base_url
     assert address is not None
     base_url = f"{settings.replay_url}/{source.slug}" if settings.upstream == "replay" else address
@@ -190,6 +192,7 @@ def _http(settings: Settings, connector: ModuleType, source: Source, stream: Str
         base_url,
         limiter(settings.postgres_dsn, source.slug, source.rate_limit),
         {name: _credential(settings, variable) for name, variable in connector.SECRET_PARAMS.items()},
+        now,
         Circuit(settings.postgres_dsn, source.slug, str(urlsplit(address).hostname)),
         stream.used_weight,
     )

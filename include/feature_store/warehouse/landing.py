@@ -27,9 +27,7 @@ class Place:
         return sql.Identifier("raw", f"{self.slug}_{self.stream}")
 
 
-def land(
-    conn: psycopg.Connection, place: Place, series: str, payload: Payload, fetched_at: datetime, run_id: str
-) -> int:
+def land(conn: psycopg.Connection, place: Place, series: str, payload: Payload, run_id: str) -> int:
     """Store an answer's bytes and its fetch, committed unless the caller's transaction is open; the fetch's id."""
     digest = sha256(payload.content).hexdigest()
     with conn.transaction():
@@ -46,8 +44,8 @@ def land(
                values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) returning fetch_id""",
             (
                 place.slug, place.stream, series, payload.endpoint, payload.url, Jsonb(dict(payload.params)),
-                Jsonb(dict(payload.context)), run_id, payload.status, payload.content_type, digest, fetched_at,
-                payload.elapsed_ms,
+                Jsonb(dict(payload.context)), run_id, payload.status, payload.content_type, digest,
+                payload.fetched_at, payload.elapsed_ms,
             ),
         ).fetchone()  # fmt: skip
     assert row is not None
@@ -55,12 +53,12 @@ def land(
 
 
 def record_failure(
-    conn: psycopg.Connection, place: Place, series: str, error: SourceError, fetched_at: datetime, run_id: str
+    conn: psycopg.Connection, place: Place, series: str, error: SourceError, failed_at: datetime, run_id: str
 ) -> None:
-    """Commit that a request gave nothing usable: with the answer's bytes where one came."""
+    """Commit that a request gave nothing usable: with the answer's bytes where one came, else as of `failed_at`."""
     with conn.transaction():
         if error.payload is not None:
-            fetch_id = land(conn, place, series, error.payload, fetched_at, run_id)
+            fetch_id = land(conn, place, series, error.payload, run_id)
             conn.execute(
                 "update raw.fetches set outcome = 'failed', reason = %s where fetch_id = %s",
                 (str(error), fetch_id),
@@ -70,5 +68,5 @@ def record_failure(
                 """insert into raw.fetches
                      (source, stream, series, endpoint, url, run_id, fetched_at, outcome, reason)
                    values (%s, %s, %s, '', '', %s, %s, 'failed', %s)""",
-                (place.slug, place.stream, series, run_id, fetched_at, str(error)),
+                (place.slug, place.stream, series, run_id, failed_at, str(error)),
             )

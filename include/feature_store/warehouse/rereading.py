@@ -80,10 +80,11 @@ def reread(
 
 def _payload(conn: psycopg.Connection, fetch_id: int, read_bytes: ReadBytes) -> Payload:
     row = conn.execute(
-        """select endpoint, url, params, status, content_type, elapsed_ms, context, sha256
+        """select endpoint, url, params, status, content_type, elapsed_ms, fetched_at, context, sha256
            from raw.fetches where fetch_id = %s""",
         (fetch_id,),
     ).fetchone()
     assert row is not None
-    endpoint, url, params, status, content_type, elapsed_ms, context, sha256 = row
-    return Payload(endpoint, url, params, status, content_type or "", read_bytes(sha256), elapsed_ms, context)
+    endpoint, url, params, status, content_type, elapsed_ms, fetched_at, context, sha256 = row
+    content = read_bytes(sha256)
+    return Payload(endpoint, url, params, status, content_type or "", content, elapsed_ms, fetched_at, context)
