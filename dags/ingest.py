@@ -16,8 +16,9 @@ from airflow.sdk import (
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from feature_store.catalog import Source, load_catalog
+from feature_store.settings import load_settings
 
-catalog = load_catalog()
+catalog, settings = load_catalog(), load_settings()
 
 TASK_DEFAULTS = {
     "owner": "data-engineering",
@@ -42,9 +43,8 @@ def fetch_and_load(slug: str, stream: str, by_interval: bool = False) -> int:
 
     A series that fails keeps no other from arriving. What cannot be mended by asking again fails at once.
     """
-    from feature_store.errors import CircuitOpen, OutOfReach, Retriable
+    from feature_store.errors import CircuitOpen, OutOfReach, Retriable, SourceDisabled
     from feature_store.pipeline.streams import ingest_stream
-    from feature_store.settings import load_settings
     from feature_store.sources.contract import Window
     from feature_store.warehouse.connection import connect
 
@@ -56,10 +56,10 @@ def fetch_and_load(slug: str, stream: str, by_interval: bool = False) -> int:
     interval = [datetime.fromtimestamp(context[end].timestamp(), UTC) for end in INTERVAL] if by_interval else None
     window = Window(*interval) if interval else None
     with connect() as conn:
-        arrived = ingest_stream(conn, catalog, load_settings(), (slug, stream), window, context["run_id"])
+        arrived = ingest_stream(conn, catalog, settings, (slug, stream), window, context["run_id"])
     print(f"{slug}/{stream}: {arrived.counts}")  # noqa: T201 - the task's log
     failures = list(arrived.failures.values())
-    if any(not isinstance(error, CircuitOpen | OutOfReach) for error in failures):
+    if any(not isinstance(error, CircuitOpen | OutOfReach | SourceDisabled) for error in failures):
         may_pass = any(isinstance(error, Retriable) for error in failures)
         raise (AirflowException if may_pass else AirflowFailException)(arrived.said)
     if failures:
@@ -93,6 +93,12 @@ def wire(source: Source, *, by_interval: bool) -> None:
     loaded >> EmptyOperator(task_id="every_stream_arrived", trigger_rule=TriggerRule.NONE_FAILED)
 
 
+def notice(source: Source) -> str:
+    """The first lines of a DAG's documentation where live mode cannot ask its source."""
+    reason = settings.why_disabled(source.id, source.credentials)
+    return f"**{reason}.** Until then its tasks are skipped; other sources are not affected.\n\n" if reason else ""
+
+
 def live_tail(source: Source) -> DAG:
     """The live tail of a source: from the end of the last complete run to now; everything at first."""
 
@@ -104,7 +110,7 @@ def live_tail(source: Source) -> DAG:
         default_args=TASK_DEFAULTS,
         tags=["ingest", source.source_class, source.slug],
         doc_md=f"""### {source.name}: live tail
-{source.description}
+{notice(source)}{source.description}
 
 Each run reads again what became available shortly before the last complete run, lands every answer in
 `raw.fetches` and adds what is new to `raw.{source.slug}_*`. Running it twice adds nothing.
@@ -129,7 +135,7 @@ def backfill(source: Source) -> DAG:
         default_args=TASK_DEFAULTS,
         tags=["backfill", source.source_class, source.slug],
         doc_md=f"""### {source.name}: backfill by month
-One run per month of history: of FRED the vintages of that month, of other sources the points of that month.
+{notice(source)}One run per month of history: of FRED the vintages of that month, of others the points of that month.
 Use *Trigger → Backfill* and choose the months; the end date is exclusive. Reading a month twice adds nothing.
 
 A month is loaded chunk by chunk, and each task's log says how far it is, as does `feature-store status` under

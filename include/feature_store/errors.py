@@ -9,6 +9,7 @@ FeatureStoreError
 │   │   └── CircuitOpen    a host is left alone for a while, and was not asked
 │   ├── Malformed          the answer cannot be read: truncated, HTML, a missing field
 │   └── Refused            asking again will not help: wrong key, unknown series, an address that is not served
+├── SourceDisabled         live mode lacks a key of the source: it is left out, and no other
 ├── OutOfReach             the source does not answer for the time asked for: nothing to do, nothing wrong
 ├── WarehouseError         the database refused, or holds what it must not
 ├── ArchiveError           S3 cannot be reached, refused, or does not hold what it should
@@ -75,6 +76,10 @@ class Malformed(SourceError):
 
 class Refused(SourceError):
     """The source refused, and will refuse again."""
+
+
+class SourceDisabled(FeatureStoreError):
+    """Live mode lacks a key of the source: it is left out, and no other."""
 
 
 class OutOfReach(FeatureStoreError):

@@ -5,6 +5,7 @@ directory (the ports the running stack was started with), then the defaults belo
 """
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -107,6 +108,14 @@ class Settings(BaseSettings):
     def replay_folder(self) -> Path:
         """The folder of series the replay server answers from."""
         return self.replay_dir or self.home / "replay"
+
+    def why_disabled(self, source_id: str, credentials: Iterable[str]) -> str | None:
+        """Why live mode cannot ask a source whose keys are in these variables, and what to do; None where it can."""
+        lacking = [name for name in credentials if getattr(self, name.lower()) is None]
+        if self.upstream == "replay" or not lacking:
+            return None
+        names = " and ".join(lacking)
+        return f"{source_id} is disabled: FEATURE_STORE_UPSTREAM=live needs {names}. Set it and run `make up` again"
 
     def secret(self, name: str) -> str:
         """A generated password of the local stack, from `secrets.json` in the state directory."""

@@ -18,12 +18,13 @@ from feature_store.errors import (
     Malformed,
     Refused,
     Retriable,
-    SettingsError,
+    SourceDisabled,
     SourceError,
     TooFast,
 )
 from feature_store.sources.contract import Payload, check_fields
 from feature_store.warehouse.ingest import ingest
+from feature_store.warehouse.status import read_status
 
 from .store import Store
 
@@ -161,10 +162,15 @@ def test_two_runs_at_once_load_each_row_once(loaded: Store) -> None:
         assert sorted(pool.map(run, range(3))) == [0, 0, 1]
 
 
-def test_a_missing_key_for_the_live_source_is_a_clear_error(store: Store) -> None:
-    store.settings = store.settings.model_copy(update={"upstream": "live", "fred_api_key": None})
-    with pytest.raises(SettingsError, match="FRED_API_KEY is not set"):
+def test_a_missing_key_disables_its_live_source_and_no_other(store: Store) -> None:
+    live = store.settings.model_copy(update={"upstream": "live", "fred_api_key": None})
+    connectors = {row["source"]: row["connector"] for row in read_status(store.conn, store.catalog, live)["sources"]}
+    assert "disabled: FEATURE_STORE_UPSTREAM=live needs FRED_API_KEY. Set it" in connectors["fred"]
+    assert connectors["binance-api"] == "connected"
+    store.settings = live
+    with pytest.raises(SourceDisabled, match="needs FRED_API_KEY"):
         store.ingest("WALCL")
+    assert store.count("raw.fetches") == 0
 
 
 def test_payloads_are_kept_byte_for_byte(loaded: Store) -> None:

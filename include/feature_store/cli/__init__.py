@@ -56,11 +56,12 @@ def hash_(
 def status(as_json: AsJson = False) -> None:
     """Show clock, hosts that gave trouble, each series' progress, each feature's latest point and what was rejected."""
     from feature_store.catalog import load_catalog
+    from feature_store.settings import load_settings
     from feature_store.warehouse.connection import connect
     from feature_store.warehouse.status import read_status
 
     with connect() as conn:
-        found = read_status(conn, load_catalog())
+        found = read_status(conn, load_catalog(), load_settings())
     if as_json:
         print_json(found)
         return

@@ -14,8 +14,11 @@ from feature_store.stack.airflow import USER
 from feature_store.stack.services import Stack
 
 LATEST = """
-select feature_id, value, unit, ts, available_at, available_basis, is_provisional, is_stale
-from features.latest order by feature_id
+with held as (
+  select feature_id, count(*) as points, min(ts) as first_ts from features.features_values group by feature_id
+)
+select feature_id, points, first_ts, ts, value, unit, available_at, available_basis, is_provisional, is_stale
+from features.latest left join held using (feature_id) order by feature_id
 """
 
 
@@ -38,15 +41,16 @@ def info(stack: Stack) -> dict[str, str | None]:
 
 
 def print_features(console: Console, dsn: str) -> int:
-    """Print each feature that has a value; gives their number."""
+    """Print each feature that has a value, with how many points it has and from when to when; gives their number."""
     with psycopg.connect(dsn) as connection:
         rows = connection.execute(LATEST).fetchall()
-    table = Table(title="Features, latest values")
-    for name in ("feature", "value", "unit", "ts (UTC)", "available at (UTC)", "basis", "stale"):
-        table.add_column(name, justify="right" if name == "value" else "left", no_wrap=True)
-    for feature_id, value, unit, ts, available_at, basis, is_provisional, is_stale in rows:
+    table = Table(title="Features: points and latest values, UTC")
+    for name in ("feature", "points", "first ts", "last ts", "value", "unit", "available at", "basis", "stale"):
+        table.add_column(name, justify="right" if name in ("points", "value") else "left", no_wrap=True)
+    for feature_id, points, first, ts, value, unit, available_at, basis, is_provisional, is_stale in rows:
         note = f"{basis}, provisional" if is_provisional else basis
-        table.add_row(feature_id, _number(value), unit, _at(ts), _at(available_at), note, "stale" if is_stale else "no")
+        said = [f"{points:,}", _at(first), _at(ts), _number(value), unit, _at(available_at), note]
+        table.add_row(feature_id, *said, "stale" if is_stale else "no")
     console.print(table)
     return len(rows)
 

@@ -7,6 +7,8 @@ from psycopg.rows import dict_row
 
 from feature_store import clock
 from feature_store.catalog import Catalog
+from feature_store.catalog.contracts import Source
+from feature_store.settings import Settings
 from feature_store.sources.circuit import circuits
 
 _SERIES = """
@@ -37,7 +39,7 @@ from raw.fetches group by 1, 2 order by 1, 2
 """
 
 
-def read_status(conn: psycopg.Connection, catalog: Catalog) -> dict[str, Any]:
+def read_status(conn: psycopg.Connection, catalog: Catalog, settings: Settings) -> dict[str, Any]:
     """The store's condition: clock, sources, hosts that gave trouble, series, windows of
     history that are being loaded, features, fetches and open rejects, as plain rows."""
     now = clock.show(conn)
@@ -45,8 +47,8 @@ def read_status(conn: psycopg.Connection, catalog: Catalog) -> dict[str, Any]:
         "clock": now.mode,
         "now": now.now,
         "sources": [
-            {"source": s.id, "connector": "connected" if catalog.connected(s.slug) else "no connector yet"}
-            for s in catalog.sources.values()
+            {"source": source.id, "connector": _connector(catalog, settings, source)}
+            for source in catalog.sources.values()
         ],
         "circuits": circuits(conn),
         "series": _rows(conn, _SERIES),
@@ -55,6 +57,12 @@ def read_status(conn: psycopg.Connection, catalog: Catalog) -> dict[str, Any]:
         "fetches": _rows(conn, _FETCHES),
         "rejects": _rows(conn, _REJECTS),
     }
+
+
+def _connector(catalog: Catalog, settings: Settings, source: Source) -> str:
+    if not catalog.connected(source.slug):
+        return "no connector yet"
+    return settings.why_disabled(source.id, source.credentials) or "connected"
 
 
 def _rows(conn: psycopg.Connection, query: str) -> list[dict[str, Any]]:
