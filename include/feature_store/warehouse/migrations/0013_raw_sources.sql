@@ -389,7 +389,7 @@ comment on column raw.binance_depth.ask_depth_2pct is
 comment on column raw.binance_depth.bid_reach is 'How far below the mid the answer''s bids go, as a share of the mid.';
 comment on column raw.binance_depth.ask_reach is 'How far above the mid the answer''s asks go, as a share of the mid.';
 comment on column raw.binance_depth.is_truncated is
-'Whether a side ends within 2 % of the mid: the depth is more than is known.';
+'Whether a side ends within 2 % of the mid: there is more than was seen.';
 comment on column raw.binance_depth.fetch_id is 'The fetch that brought it.';
 comment on column raw.binance_depth.fetched_at is 'When the answer arrived, by the store''s clock.';
 comment on column raw.binance_depth.available_at is
@@ -497,7 +497,7 @@ comment on column raw.cex_books.venues is 'What each venue that was asked said o
 comment on column raw.cex_books.answered is 'How many venues answered.';
 comment on column raw.cex_books.asked is 'How many venues were asked.';
 comment on column raw.cex_books.is_truncated is
-'Whether the book of a venue ends within 2 % of its mid: the depth is more than is known.';
+'Whether the book of a venue ends within 2 % of its mid: there is more than was seen.';
 comment on column raw.cex_books.fetch_id is 'The fetch that brought it.';
 comment on column raw.cex_books.fetched_at is 'When the answer arrived, by the store''s clock.';
 comment on column raw.cex_books.available_at is
