@@ -7,12 +7,28 @@
     'points_binance__klines_1h',
     'points_binance__funding_rate',
     'points_binance__ticker_24h',
+    'points_binance__depth',
+    'points_binance__open_interest',
+    'points_binance__open_interest_hist',
+    'points_farside__btc',
+    'points_farside__eth',
+    'points_defillama__stablecoincharts',
+    'points_defillama__protocols',
+    'points_defillama__historical_chain_tvl',
+    'points_blockchain__hash_rate',
+    'points_blockchain__total_bitcoins',
+    'points_blockchain__market_price',
+    'points_etherscan__gasoracle',
+    'points_tradingview__history',
+    'points_cex__books',
+    'points_cex__open_interest',
   ]) }}
 {%- endmacro %}
 
 {# Every version of every point that readings of a stream make, in the feature's unit, exact. `fields` are the columns
-   that a feature may name as its number. #}
-{% macro points_of(slug, stream, fields, states_unit=false) -%}
+   that a feature may name as its number. `only` keeps readings in raw that are no points, `meta` is what else is known of
+   a reading, `share` how much of what was asked for it holds, 0 to 1: SQL over the reading, `stated`. #}
+{% macro points_of(slug, stream, fields, states_unit=false, only=none, meta="'{}'::jsonb", share='1') -%}
 select
   meaning.feature_id,
   meaning.version,
@@ -23,6 +39,8 @@ select
     when '{{ field }}' then stated.{{ field }}
     {%- endfor %}
   end * meaning.factor as value,
+  {{ meta }} as meta,
+  {{ share }}::numeric as share,
   meaning.unit,
   meaning.label,
   meaning.period,
@@ -50,5 +68,25 @@ inner join {{ source('registry', 'feature_series') }} as meaning
       or meaning.unit_stated = registry.normal_unit(stated.stated_unit)
     )
     {%- endif %}
-where not (stated.is_provisional and meaning.provisional = 'partial')
+where
+  not (stated.is_provisional and meaning.provisional = 'partial')
+  {%- if only %}
+  and {{ only }}
+  {%- endif %}
 {%- endmacro %}
+
+{# What is known of a sum over venues: who is in it, who is not and why, and whose book ends too early. #}
+{% macro meta_of_venues() -%}
+(
+    select
+      jsonb_strip_nulls(jsonb_build_object(
+        'venues', coalesce(jsonb_agg(venue order by venue) filter (where not said ? 'missing'), '[]'),
+        'missing', jsonb_object_agg(venue, said -> 'missing') filter (where said ? 'missing'),
+        'truncated', jsonb_agg(venue order by venue) filter (where (said ->> 'is_truncated')::boolean)
+      ))
+    from jsonb_each(stated.venues) as told (venue, said)
+  )
+{%- endmacro %}
+
+{# The share of the venues that are in a sum; all of them of what was taken back. #}
+{% macro share_of_venues() -%} coalesce(stated.answered::numeric / nullif(stated.asked, 0), 1) {%- endmacro %}

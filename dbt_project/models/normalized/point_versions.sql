@@ -29,8 +29,9 @@ select
   histories.available_at,
   histories.available_basis,
   histories.is_provisional,
-  (source.reliability * case when histories.is_provisional then 0.8 else 1 end)::double precision as confidence,
-  '{}'::jsonb as meta,
+  (source.reliability * case when histories.is_provisional then 0.8 else 1 end * histories.share)::double precision
+    as confidence,
+  histories.meta,
   jsonb_build_array(jsonb_build_object('fetch', histories.fetch_id)) as evidence
 from histories
 inner join {{ source('registry', 'current_sources') }} as source on histories.source_slug = source.slug

@@ -64,11 +64,16 @@ _LOADED = ("fetch_id", "reading", "fetched_at", "available_at", "available_basis
 """What the loader adds to every row of a source."""
 
 _CANDLE = (
-    "series", "ts", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "trades",
-    "taker_base_volume", "taker_quote_volume",
+    "open", "high", "low", "close", "volume", "close_time", "quote_volume", "trades", "taker_base_volume",
+    "taker_quote_volume",
 )  # fmt: skip
 _KEY_OF_A_READING = ("series", "ts", "fetch_id", "reading")
 _REQUIRED = ("series", "ts", "fetch_id", "reading", "fetched_at", "available_at")
+
+
+def _table(slug: str, stream: str, *values: str) -> RawTable:
+    return RawTable(slug, stream, ("series", "ts", *values, *_LOADED), _KEY_OF_A_READING, _REQUIRED)
+
 
 RAW_TABLES = (
     RawTable(
@@ -78,26 +83,40 @@ RAW_TABLES = (
         key=("series", "ts", "vintage_date", "fetch_id", "reading"),
         required=("series", "ts", "vintage_date", "fetch_id", "reading", "unit", "fetched_at", "available_at"),
     ),
-    RawTable("binance", "klines_1m", (*_CANDLE, *_LOADED), _KEY_OF_A_READING, _REQUIRED),
-    RawTable("binance", "klines_1h", (*_CANDLE, *_LOADED), _KEY_OF_A_READING, _REQUIRED),
-    RawTable(
-        slug="binance",
-        stream="funding_rate",
-        columns=("series", "ts", "funding_time", "funding_rate", "mark_price", *_LOADED),
-        key=_KEY_OF_A_READING,
-        required=_REQUIRED,
+    _table("binance", "klines_1m", *_CANDLE),
+    _table("binance", "klines_1h", *_CANDLE),
+    _table("binance", "funding_rate", "funding_time", "funding_rate", "mark_price"),
+    _table(
+        "binance", "ticker_24h",
+        "price_change", "price_change_percent", "weighted_avg_price", "prev_close_price",
+        "last_price", "last_qty", "bid_price", "bid_qty", "ask_price", "ask_qty", "open_price", "high_price",
+        "low_price", "volume", "quote_volume", "open_time", "first_id", "last_id", "count",
     ),
-    RawTable(
-        slug="binance",
-        stream="ticker_24h",
-        columns=(
-            "series", "ts", "price_change", "price_change_percent", "weighted_avg_price", "prev_close_price",
-            "last_price", "last_qty", "bid_price", "bid_qty", "ask_price", "ask_qty", "open_price", "high_price",
-            "low_price", "volume", "quote_volume", "open_time", "first_id", "last_id", "count", *_LOADED,
-        ),
-        key=_KEY_OF_A_READING,
-        required=_REQUIRED,
+    _table("farside", "btc", "value", "funds", "is_partial"),
+    _table("farside", "eth", "value", "funds", "is_partial"),
+    _table("defillama", "stablecoincharts", "total_circulating_usd", "circulating_usd", "circulating"),
+    _table("defillama", "protocols", "tvl", "protocols", "unknown"),
+    _table("defillama", "historical_chain_tvl", "tvl"),
+    _table("blockchain", "hash_rate", "value"),
+    _table("blockchain", "total_bitcoins", "value"),
+    _table("blockchain", "market_price", "value"),
+    _table(
+        "etherscan", "gasoracle",
+        "value", "last_block", "safe_gas_price", "fast_gas_price", "suggest_base_fee", "gas_used_ratio",
     ),
+    _table("tradingview", "history", "open", "high", "low", "close", "volume"),
+    _table(
+        "binance", "depth",
+        "last_update_id", "best_bid", "best_ask", "bid_depth_2pct", "ask_depth_2pct", "bid_reach", "ask_reach",
+        "is_truncated",
+    ),
+    _table("binance", "open_interest", "open_interest"),
+    _table("binance", "open_interest_hist", "sum_open_interest", "sum_open_interest_value", "cmc_circulating_supply"),
+    _table(
+        "cex", "books",
+        "depth_2pct_usd", "bid_depth_2pct_usd", "ask_depth_2pct_usd", "venues", "answered", "asked", "is_truncated",
+    ),
+    _table("cex", "open_interest", "open_interest_usd", "venues", "answered", "asked"),
 )  # fmt: skip
 """The raw tables there are."""
 

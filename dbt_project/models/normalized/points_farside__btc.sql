@@ -1,0 +1,2 @@
+-- One row: a version of a point of a feature that takes its number from finished days of Bitcoin ETFs' flows.
+{{ points_of('farside', 'btc', ['value'], only='stated.is_partial is not true') }}
