@@ -19,7 +19,10 @@ from feature_store.errors import CatalogError, ReplayError
 from feature_store.replay.schedule import Schedule
 
 COLUMNS = ("ts", "value", "available_at", "unit")
-FURTHER = {"funding_rate": ("mark_price",)}
+FURTHER = {
+    "funding_rate": ("mark_price",),
+    "stablecoincharts": ("peggedUSD_units", "peggedEUR_usd", "peggedEUR_units", "peggedJPY_usd", "peggedJPY_units"),
+}
 """Numbers that a stream states beside the value: column names by stream."""
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")

@@ -146,7 +146,7 @@ def _minutes(symbol: str, day: date, seed: int) -> Iterator[Entry]:
 @lru_cache(maxsize=8)
 def _prices(symbol: str, day: date, seed: int) -> list[int]:
     """The price in cents at each minute of a day and at the next midnight: a walk between the two midnights."""
-    opened, closed = _midnight(symbol, day, seed), _midnight(symbol, day + DAY, seed)
+    opened, closed = midnight(symbol, day, seed), midnight(symbol, day + DAY, seed)
     random = Random(f"{seed}:{symbol}:{day}:prices")  # noqa: S311
     walked, steps = 0.0, [0.0]
     for _ in range(MINUTES_A_DAY):
@@ -158,7 +158,8 @@ def _prices(symbol: str, day: date, seed: int) -> list[int]:
     ]
 
 
-def _midnight(symbol: str, day: date, seed: int) -> float:
+def midnight(symbol: str, day: date, seed: int) -> float:
+    """The price at the start of a day, UTC, through which the day's minutes walk."""
     random = Random(f"{seed}:{symbol}:{day}:midnight")  # noqa: S311
     return interpolated(MARKETS[symbol].level, day) * (1 + random.gauss(0, MIDNIGHT_NOISE))
 
