@@ -60,7 +60,7 @@ class Http:
     many, by their names in the catalog; see `at`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - put together in one place, from the catalog
         self,
         base_url: str,
         limiter: Limiter,

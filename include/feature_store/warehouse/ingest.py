@@ -199,10 +199,7 @@ def _http(
         now,
         circuit(address) if address else None,
         stream.used_weight,
-        {
-            name: Host(f"{replayed}/{name}" if replayed else root, circuit(root))
-            for name, root in source.hosts.items()
-        },
+        {name: Host(f"{replayed}/{name}" if replayed else root, circuit(root)) for name, root in source.hosts.items()},
     )
 
 
