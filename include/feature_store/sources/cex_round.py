@@ -20,7 +20,7 @@ def ask(http: Http, venues: Sequence[Venue], deadline: float) -> dict[str, Any]:
     """
     clock = _Clock(http.now)
     asked: dict[str, list[Future[Payload]]] = {}
-    executor = ThreadPoolExecutor(sum(len(venue.asks) for venue in venues))
+    executor = ThreadPoolExecutor(sum(len(venue.asks) for venue in venues), thread_name_prefix="venue")
     try:
         for venue in venues:
             asked[venue.name] = [executor.submit(_ask, http, venue.host, clock, *each) for each in venue.asks]

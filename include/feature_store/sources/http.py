@@ -160,7 +160,7 @@ class Http:
             for part in answer.iter_bytes():
                 parts.append(part)
                 if monotonic() - started > self._longest_answer:
-                    raise httpx.ReadTimeout(f"not whole after {self._longest_answer:.0f} seconds")
+                    raise httpx.ReadTimeout(f"not whole after {self._longest_answer:g} seconds")
         return answer, b"".join(parts)
 
     def _judge(self, payload: Payload, headers: Mapping[str, str]) -> SourceError | None:
