@@ -104,6 +104,7 @@ Factor = Annotated[
 ]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*$")]
 SourceId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+HostName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 StreamName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 FeatureId = Annotated[str, Field(pattern=r"^[a-z0-9]+(?:/[a-z0-9_]+){1,3}$")]
 Text = Annotated[str, Field(min_length=1)]
@@ -264,7 +265,10 @@ class Source(Contract):
     source_class: SourceClass = Field(alias="class")
     description: Text
     base_url: Annotated[str, Field(pattern=r"^https://")] | None
-    """Root of its HTTP interface, without a trailing slash; null when the user brings an address."""
+    """Root of its HTTP interface, without a trailing slash; null when the user brings an address, or where the source
+    has many `hosts`."""
+    hosts: dict[HostName, Annotated[str, Field(pattern=r"^https://")]] = Field(default_factory=dict)
+    """Name → root of each host, of a source that asks many."""
     docs_url: Annotated[str, Field(pattern=r"^https://")]
     rate_limit: RateLimit
     reliability: Annotated[float, Field(gt=0, le=1)]

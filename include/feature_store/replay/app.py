@@ -14,13 +14,19 @@ from starlette.routing import Mount as PathMount
 from starlette.routing import Route
 
 from feature_store.errors import FeatureStoreError, ReplayError
-from feature_store.replay import binance, blockchain, defillama, fred
+from feature_store.replay import binance, blockchain, cex, defillama, fred
 from feature_store.replay.faults import FaultInjector, Faults, admin_routes
 from feature_store.replay.folder import Folder
 from feature_store.replay.mount import Mount, Now
 from feature_store.replay.schedule import CatalogSchedule, Schedule
 
-MOUNTS: tuple[Mount, ...] = (fred.MOUNT, binance.MOUNT, defillama.MOUNT, blockchain.MOUNT)
+MOUNTS: tuple[Mount, ...] = (
+    fred.MOUNT,
+    defillama.MOUNT,
+    binance.MOUNT,
+    blockchain.MOUNT,
+    cex.MOUNT,
+)
 
 
 class ClockUnreachableError(ReplayError):

@@ -1,9 +1,14 @@
 """HTTP for connectors: a shared rate budget and circuit, retries, and errors sorted by what the caller should do."""
 
 import logging
+import ssl
 from collections.abc import Callable, Mapping
+from copy import copy
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from itertools import count
+from math import inf
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -34,6 +39,16 @@ for _name in ("httpx", "httpcore"):
 USER_AGENT = "Mozilla/5.0 (compatible; feature-store)"
 TIMEOUT_SECONDS = 30.0
 ATTEMPTS = 4
+BRIEF_SECONDS = 6.0
+"""What one host of many is given for its answer, whole: the others are not kept waiting for it."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """One of the hosts of a source that has many: its root, and its own circuit."""
+
+    base_url: str
+    circuit: Circuit | None = None
 
 
 class Http:
@@ -41,10 +56,11 @@ class Http:
     store's time, which answers are stamped with.
 
     With a `circuit` all processes leave the host alone when it asks any of them to; it also carries what the host
-    says of its `used_weight`. Without one, each request is patient for itself.
+    says of its `used_weight`. Without one, each request is patient for itself. `hosts` are those of a source that has
+    many, by their names in the catalog; see `at`.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - put together in one place, from the catalog
         self,
         base_url: str,
         limiter: Limiter,
@@ -52,14 +68,17 @@ class Http:
         now: Callable[[], datetime],
         circuit: Circuit | None = None,
         used_weight: UsedWeight | None = None,
+        hosts: Mapping[str, Host] | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._limiter = limiter
         self._secrets = dict(secret_params)
-        self._now = now
+        self.now = now
         self._circuit = circuit
         self._used_weight = used_weight
-        self._client = httpx.Client(timeout=TIMEOUT_SECONDS, headers={"User-Agent": USER_AGENT})
+        self._hosts = dict(hosts or {})
+        self._attempts, self._longest_wait, self._longest_answer = ATTEMPTS, LONGEST_WAIT_SECONDS, inf
+        self._client = _client(TIMEOUT_SECONDS)
 
     def __enter__(self) -> Self:
         return self
@@ -68,6 +87,19 @@ class Http:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._client.close()
+
+    def at(self, host: str, now: Callable[[], datetime]) -> "Http":
+        """The same of one of the source's hosts, to be closed by itself: with its own circuit and connections, and
+        without patience. It asks once, gives the answer BRIEF_SECONDS, and waits for no circuit.
+
+        `now` stands in for the store's clock: whoever asks from another thread keeps that thread away from what is
+        behind it.
+        """
+        there = copy(self)
+        there._base_url, there._circuit = self._hosts[host].base_url.rstrip("/"), self._hosts[host].circuit
+        there.now, there._client = now, _client(BRIEF_SECONDS)
+        there._attempts, there._longest_wait, there._longest_answer = 1, 0.0, BRIEF_SECONDS
+        return there
 
     def get(self, endpoint: str, params: Mapping[str, str], context: Mapping[str, Any] | None = None) -> Payload:
         """Ask once budget and circuit allow, again while it may help; the answer with status 200.
@@ -79,7 +111,7 @@ class Http:
         """
         tries = count(1)
         for attempt in stamina.retry_context(
-            on=lambda error: _wait_for(error, next(tries)), attempts=ATTEMPTS, timeout=None, wait_max=60
+            on=lambda error: _wait_for(error, next(tries)), attempts=self._attempts, timeout=None, wait_max=60
         ):
             with attempt:
                 self._await_turn(endpoint)
@@ -93,14 +125,14 @@ class Http:
             self._limiter.try_acquire(endpoint)
 
     def _is_delayed(self) -> bool:
-        return self._circuit is not None and self._circuit.wait(LONGEST_WAIT_SECONDS)
+        return self._circuit is not None and self._circuit.wait(self._longest_wait)
 
     def _once(self, endpoint: str, params: Mapping[str, str], context: Mapping[str, Any]) -> Payload:
         url = f"{self._base_url}/{endpoint}"
         shown = str(httpx.URL(url, params=dict(params)))
         started = monotonic()
         try:
-            answer = self._client.get(url, params={**params, **self._secrets})
+            answer, content = self._ask(url, params)
         except httpx.RequestError as error:
             said = f"no answer ({self._redact(str(error) or type(error).__name__)})"
             raise Retriable(f"{shown}: {said}", wait_seconds=self._leave_alone(said, patience(None), None)) from None
@@ -110,9 +142,9 @@ class Http:
             params=dict(params),
             status=answer.status_code,
             content_type=answer.headers.get("content-type", ""),
-            content=answer.content,
+            content=content,
             elapsed_ms=round((monotonic() - started) * 1000),
-            fetched_at=self._now(),
+            fetched_at=self.now(),
             context=context,
         )
         failure = self._judge(payload, answer.headers)
@@ -120,6 +152,16 @@ class Http:
         if failure is not None:
             raise failure
         return payload
+
+    def _ask(self, url: str, params: Mapping[str, str]) -> tuple[httpx.Response, bytes]:
+        """The answer and its body. The client's time-out holds for each piece, so a trickle is stopped here."""
+        started, parts = monotonic(), []
+        with self._client.stream("GET", url, params={**params, **self._secrets}) as answer:
+            for part in answer.iter_bytes():
+                parts.append(part)
+                if monotonic() - started > self._longest_answer:
+                    raise httpx.ReadTimeout(f"not whole after {self._longest_answer:g} seconds")
+        return answer, b"".join(parts)
 
     def _judge(self, payload: Payload, headers: Mapping[str, str]) -> SourceError | None:
         status = payload.status
@@ -155,6 +197,16 @@ class Http:
         for secret in self._secrets.values():
             text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
         return text
+
+
+def _client(seconds: float) -> httpx.Client:
+    return httpx.Client(timeout=seconds, headers={"User-Agent": USER_AGENT}, verify=_authorities())
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    # Reading the certificates takes longer than asking, and a round asks twenty times.
+    return httpx.create_ssl_context()
 
 
 def _wait_for(error: Exception, tries: int) -> bool | float:

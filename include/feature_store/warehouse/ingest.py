@@ -22,7 +22,7 @@ from feature_store.settings import Settings
 from feature_store.sources.budget import limiter
 from feature_store.sources.circuit import Circuit
 from feature_store.sources.contract import Block, Payload, Row, Window
-from feature_store.sources.http import Http
+from feature_store.sources.http import Host, Http
 from feature_store.warehouse.connection import connect
 from feature_store.warehouse.landing import Place, land, record_failure
 from feature_store.warehouse.loading import Counts, load
@@ -188,15 +188,20 @@ def _http(
     settings: Settings, connector: ModuleType, source: Source, stream: Stream, now: Callable[[], datetime]
 ) -> Http:
     address = stream.base_url or source.base_url
-    assert address is not None
-    base_url = f"{settings.replay_url}/{source.slug}" if settings.upstream == "replay" else address
+    assert address is not None or source.hosts
+    replayed = f"{settings.replay_url}/{source.slug}" if settings.upstream == "replay" else None
+
+    def circuit(address: str) -> Circuit:
+        return Circuit(settings.postgres_dsn, source.slug, str(urlsplit(address).hostname))
+
     return Http(
-        base_url,
+        replayed or address or "",  # none where the source has many hosts
         limiter(settings.postgres_dsn, source.slug, source.rate_limit),
         {name: _credential(settings, variable) for name, variable in connector.SECRET_PARAMS.items()},
         now,
-        Circuit(settings.postgres_dsn, source.slug, str(urlsplit(address).hostname)),
+        circuit(address) if address else None,
         stream.used_weight,
+        {name: Host(f"{replayed}/{name}" if replayed else root, circuit(root)) for name, root in source.hosts.items()},
     )
 
 
