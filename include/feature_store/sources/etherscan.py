@@ -1,7 +1,7 @@
 """Etherscan: what gas costs on Ethereum now, in gwei. https://docs.etherscan.io/api-reference/endpoint/gasoracle
 
-Every answer has status 200: the body's `status` alone tells a success from a limit or a wrong key, and a success may say
-in its `message` that the key is missing. The oracle states no instant, so its row is dated by when it arrived.
+Every answer has status 200: the `status` of its body alone tells a success from a limit or a wrong key, and a success
+may say in its `message` that the key is missing. The oracle states no instant: its row is dated by when it arrived.
 """
 
 import re
