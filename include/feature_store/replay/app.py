@@ -14,7 +14,7 @@ from starlette.routing import Mount as PathMount
 from starlette.routing import Route
 
 from feature_store.errors import FeatureStoreError, ReplayError
-from feature_store.replay import binance, blockchain, cex, defillama, fred
+from feature_store.replay import binance, blockchain, cex, defillama, etherscan, farside, fred
 from feature_store.replay.faults import FaultInjector, Faults, admin_routes
 from feature_store.replay.folder import Folder
 from feature_store.replay.mount import Mount, Now
@@ -22,9 +22,11 @@ from feature_store.replay.schedule import CatalogSchedule, Schedule
 
 MOUNTS: tuple[Mount, ...] = (
     fred.MOUNT,
+    farside.MOUNT,
     defillama.MOUNT,
     binance.MOUNT,
     blockchain.MOUNT,
+    etherscan.MOUNT,
     cex.MOUNT,
 )
 

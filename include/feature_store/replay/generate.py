@@ -17,6 +17,8 @@ from feature_store.replay.invented import Extent, Invented
 from feature_store.replay.invented_binance import binance
 from feature_store.replay.invented_blockchain import blockchain
 from feature_store.replay.invented_defillama import defillama
+from feature_store.replay.invented_etherscan import etherscan
+from feature_store.replay.invented_farside import farside
 from feature_store.replay.invented_fred import fred
 
 YEARS, AHEAD = 8, timedelta(days=60)
@@ -28,6 +30,8 @@ SOURCES: dict[str, Callable[[Catalog, Extent], Iterator[Invented]]] = {
     "binance": binance,
     "defillama": defillama,
     "blockchain": blockchain,
+    "farside": farside,
+    "etherscan": etherscan,
 }
 """Slug → what invents its series."""
 

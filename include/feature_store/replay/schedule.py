@@ -9,6 +9,9 @@ from feature_store.catalog import Catalog, SeriesSpec, load_catalog
 from feature_store.catalog.release import release_at
 from feature_store.errors import CatalogError
 
+PARTS_OF = {("farside", "btc"): "Total", ("farside", "eth"): "Total"}
+"""Streams whose files are parts of one series: its release rule is theirs."""
+
 
 class Schedule(Protocol):
     """Answers about one series; `None` means that the catalog does not know it."""
@@ -49,7 +52,8 @@ class CatalogSchedule:
             known = self._catalog.series(slug, stream)
         except CatalogError:  # a source or stream of one's own
             return None
-        return next((spec for spec in known if spec.name == series), None)
+        name = PARTS_OF.get((slug, stream), series)
+        return next((spec for spec in known if spec.name == name), None)
 
     @cached_property
     def _catalog(self) -> Catalog:

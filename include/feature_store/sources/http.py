@@ -118,6 +118,17 @@ class Http:
                 return self._once(endpoint, params, context or {})
         raise AssertionError("unreachable: the last attempt raises")
 
+    def leave_alone(self, reason: str, seconds: float) -> None:
+        """Keep all processes from asking the host for so long, in real time: an answer with status 200 said so."""
+        if self._circuit is not None:
+            self._circuit.pause(reason, seconds)
+
+    def redact(self, text: str) -> str:
+        """A text without the credentials: for whoever quotes an answer, which may repeat them."""
+        for secret in self._secrets.values():
+            text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
+        return text
+
     def _await_turn(self, endpoint: str) -> None:
         self._is_delayed()
         self._limiter.try_acquire(endpoint)
@@ -134,7 +145,7 @@ class Http:
         try:
             answer, content = self._ask(url, params)
         except httpx.RequestError as error:
-            said = f"no answer ({self._redact(str(error) or type(error).__name__)})"
+            said = f"no answer ({self.redact(str(error) or type(error).__name__)})"
             raise Retriable(f"{shown}: {said}", wait_seconds=self._leave_alone(said, patience(None), None)) from None
         payload = Payload(
             endpoint=endpoint,
@@ -170,7 +181,7 @@ class Http:
             self._circuit.succeeded()
         if status == httpx.codes.OK:
             return None
-        body = self._redact(payload.content.decode("utf-8", "replace"))
+        body = self.redact(payload.content.decode("utf-8", "replace"))
         said = f"answered {status}: {body.strip()[:300]}"
         if status in ADVICE:
             said = f"{said}. {ADVICE[status]}"
@@ -192,11 +203,6 @@ class Http:
         reason = spent(headers, self._used_weight) if self._used_weight else None
         if reason and self._circuit is not None:
             self._circuit.pause(reason, seconds_to_next_minute())
-
-    def _redact(self, text: str) -> str:
-        for secret in self._secrets.values():
-            text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
-        return text
 
 
 def _client(seconds: float) -> httpx.Client:

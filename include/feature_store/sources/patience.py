@@ -91,6 +91,11 @@ def seconds_to_next_minute() -> float:
     return 60 - time() % 60
 
 
+def seconds_to_next_day() -> float:
+    """How long the wall clock's day still lasts, in UTC."""
+    return 86_400 - time() % 86_400
+
+
 def _outage(failures: int) -> float:
     if failures < FAILURES_BEFORE_OUTAGE:
         return 0.0
