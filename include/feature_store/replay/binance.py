@@ -26,7 +26,7 @@ from feature_store.replay.binance_tables import load_hours, load_minutes, load_m
 from feature_store.replay.binance_ticker import ticker
 from feature_store.replay.binance_words import JSON, LIMITS, BinanceError, error, family_of, refuse
 from feature_store.replay.folder import Folder, History
-from feature_store.replay.mount import Mount, Now
+from feature_store.replay.mount import Mount, Now, from_query
 
 SLUG = "binance"
 PERIODS = {"1m": MINUTE, "1h": HOUR}
@@ -120,7 +120,7 @@ def funding_rate(folder: Folder, params: QueryParams, now: int) -> bytes:
     return b"[" + b",".join(rows[low:high]) + b"]"
 
 
-MOUNT = Mount(SLUG, "symbol", routes, refuse)
+MOUNT = Mount(SLUG, from_query("symbol"), routes, refuse)
 
 
 def _answered(answer: Answer, folder: Folder, params: QueryParams, now: int) -> Response:

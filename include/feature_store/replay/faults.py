@@ -152,8 +152,7 @@ class FaultInjector:
             mount = self._mounts.get(scope["path"].strip("/").split("/")[0])
             if mount is not None:
                 request = Request(scope)
-                series = request.query_params.get(mount.series_parameter)
-                fault = self._faults.take(mount.slug, scope["path"], series)
+                fault = self._faults.take(mount.slug, scope["path"], mount.series_of(request))
                 if fault is not None:
                     await self._spoil(fault, mount, request, receive, send)
                     return

@@ -22,7 +22,7 @@ from starlette.routing import BaseRoute, Route
 from feature_store.replay import fred_series
 from feature_store.replay.archive import OPEN_END, Archive, Interval, archive, central_date
 from feature_store.replay.folder import Folder
-from feature_store.replay.mount import Mount, Now
+from feature_store.replay.mount import Mount, Now, from_query
 
 SLUG, STREAM = "fred", "observations"
 EARLIEST = date(1776, 7, 4)
@@ -209,7 +209,7 @@ def dumps(content: object) -> str:
     return json.dumps(content, separators=(",", ":")).replace("/", "\\/")
 
 
-MOUNT = Mount(SLUG, "series_id", routes, refuse, NOT_REGISTERED)
+MOUNT = Mount(SLUG, from_query("series_id"), routes, refuse, NOT_REGISTERED)
 
 
 def _ask(folder: Folder, params: QueryParams, now: datetime) -> Asked:

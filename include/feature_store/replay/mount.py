@@ -21,13 +21,18 @@ class Refuse(Protocol):
         """`retry_after` is for texts that name the end of a ban; the header is the caller's."""
 
 
+def from_query(name: str) -> Callable[[Request], str | None]:
+    """For a source whose requests name the series in a query parameter."""
+    return lambda request: request.query_params.get(name)
+
+
 @dataclass(frozen=True)
 class Mount:
     """One source: `/{slug}` answers as its real base URL does."""
 
     slug: str
-    series_parameter: str
-    """The query parameter that names the series; faults are matched on it."""
+    series_of: Callable[[Request], str | None]
+    """The series that a request names, None where it names none; faults are matched on it."""
     routes: Callable[[Folder, Now], list[BaseRoute]]
     refuse: Refuse
     wrong_key_message: str | None = None
