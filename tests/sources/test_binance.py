@@ -10,7 +10,7 @@ import pytest
 from feature_store.catalog import load_catalog
 from feature_store.catalog.contracts import SeriesSpec
 from feature_store.errors import Malformed, Refused, Retriable
-from feature_store.sources import binance
+from feature_store.sources import binance, binance_ticker
 from feature_store.sources.contract import Block, Payload, Row, Window
 
 MINUTE = timedelta(minutes=1)
@@ -57,7 +57,7 @@ def settlement(**changes: Any) -> dict[str, Any]:
 
 
 def ticker(**changes: Any) -> dict[str, Any]:
-    prices = dict.fromkeys(binance._TICKER, "1.50000000")
+    prices = dict.fromkeys(binance_ticker.NUMBERS, "1.50000000")
     row = {"symbol": "BTCUSDT", **prices, "openTime": ms(NOON) - 86_400_000, "closeTime": ms(NOON) + 17}
     return {**row, "firstId": 1, "lastId": 9, "count": 9, **changes}
 
