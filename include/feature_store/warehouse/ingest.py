@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from importlib import import_module
 from types import ModuleType
 from urllib.parse import urlsplit
@@ -27,7 +27,7 @@ from feature_store.warehouse.connection import connect
 from feature_store.warehouse.landing import Place, land, record_failure
 from feature_store.warehouse.loading import Counts, load
 from feature_store.warehouse.reading import Answer, read
-from feature_store.warehouse.windows import chunks, mark_complete, mark_done, resume, tail
+from feature_store.warehouse.windows import chunks, mark_complete, mark_done, note_gap, oldest, resume, tail
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,11 @@ def ingest(
     connector = connector_of(catalog, source.slug)
     now = _now(conn)
     asked = _within_reach(series, stream, window, now) if window else tail(conn, place, series.name, stream, now)
-    left = resume(conn, place, series.name, asked) if window else asked
+    if window:
+        left = resume(conn, place, series.name, asked)
+    else:
+        left = asked
+        note_gap(conn, place, series.name, stream, asked)
     conn.commit()
     plan = list(chunks(left, stream))
     with (
@@ -161,11 +165,11 @@ def _within_reach(series: SeriesSpec, stream: Stream, window: Window, now: datet
     if stream.history == "none":
         raise OutOfReach(f"{_name(series)} answers only for now: its history arises by living through it")
     since, until = window.since, min(window.until, now)
-    if not isinstance(stream.history, str):
-        oldest = now - timedelta(days=stream.history.days)
-        if window.until <= oldest:
-            raise OutOfReach(f"{_name(series)} answers only for the last {stream.history.days} days")
-        since = max(since, oldest) if since else oldest
+    reach = oldest(stream, now)
+    if reach is not None:
+        if window.until <= reach:
+            raise OutOfReach(f"{_name(series)} answers only for its last days, from {reach} on")
+        since = max(since, reach) if since else reach
     if since is not None and since >= until:
         raise OutOfReach(f"{_name(series)}: the window starts at {since}, and now is {now}")
     return Window(since, until)
