@@ -264,7 +264,8 @@ class Source(Contract):
     source_class: SourceClass = Field(alias="class")
     description: Text
     base_url: Annotated[str, Field(pattern=r"^https://")] | None
-    """Root of its HTTP interface, without a trailing slash; null when the user brings an address."""
+    """Root of its HTTP interface, without a trailing slash; null when the user brings an address: then the
+    first of `credentials` is the setting that holds it, and it is a secret."""
     docs_url: Annotated[str, Field(pattern=r"^https://")]
     rate_limit: RateLimit
     reliability: Annotated[float, Field(gt=0, le=1)]

@@ -22,7 +22,7 @@ from feature_store.settings import Settings
 from feature_store.sources.budget import limiter
 from feature_store.sources.circuit import Circuit
 from feature_store.sources.contract import Block, Payload, Row, Window
-from feature_store.sources.http import Http
+from feature_store.sources.http import Http, OwnAddress
 from feature_store.warehouse.connection import connect
 from feature_store.warehouse.landing import Place, land, record_failure
 from feature_store.warehouse.loading import Counts, load
@@ -190,16 +190,30 @@ def _http(
     settings: Settings, connector: ModuleType, source: Source, stream: Stream, now: Callable[[], datetime]
 ) -> Http:
     address = stream.base_url or source.base_url
-    assert address is not None
-    base_url = f"{settings.replay_url}/{source.slug}" if settings.upstream == "replay" else address
     return Http(
-        base_url,
+        _base_url(settings, source, address),
         limiter(settings.postgres_dsn, source.slug, source.rate_limit),
         {name: _credential(settings, variable) for name, variable in connector.SECRET_PARAMS.items()},
         now,
-        Circuit(settings.postgres_dsn, source.slug, str(urlsplit(address).hostname)),
+        Circuit(settings.postgres_dsn, source.slug, str(urlsplit(address).hostname) if address else _own(source)),
         stream.used_weight,
     )
+
+
+def _base_url(settings: Settings, source: Source, address: str | None) -> str | OwnAddress:
+    if settings.upstream == "replay":
+        return f"{settings.replay_url}/{source.slug}"
+    if address is not None:
+        return address
+    brought = OwnAddress(_own(source), _credential(settings, _own(source)))
+    if not brought.is_whole():
+        raise SettingsError(f"{brought.setting} is no address: it starts with https:// or http:// and names a host")
+    return brought
+
+
+def _own(source: Source) -> str:
+    """The setting of the address that the user brings to a source without one."""
+    return source.credentials[0]
 
 
 def _credential(settings: Settings, variable: str) -> str:
