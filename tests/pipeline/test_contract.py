@@ -43,7 +43,7 @@ FIELDS = {
 }
 """A field of each stream without which its answers cannot be read."""
 
-every_stream = pytest.mark.parametrize(("slug", "stream"), STREAMS, ids=lambda part: str(part))
+every_stream = pytest.mark.parametrize(("slug", "stream"), STREAMS, ids=str)
 
 
 def specs(store: Store, slug: str, stream: str) -> tuple[SeriesSpec, ...]:

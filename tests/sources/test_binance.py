@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from feature_store.catalog import load_catalog
 from feature_store.catalog.contracts import SeriesSpec
 from feature_store.errors import Malformed, Refused, Retriable
-from feature_store.sources import binance
+from feature_store.sources import binance, binance_ticker
 from feature_store.sources.contract import Block, Payload, Row, Window
 
 MINUTE = timedelta(minutes=1)
@@ -57,7 +58,7 @@ def settlement(**changes: Any) -> dict[str, Any]:
 
 
 def ticker(**changes: Any) -> dict[str, Any]:
-    prices = dict.fromkeys(binance._TICKER, "1.50000000")
+    prices = dict.fromkeys(binance_ticker.NUMBERS, "1.50000000")
     row = {"symbol": "BTCUSDT", **prices, "openTime": ms(NOON) - 86_400_000, "closeTime": ms(NOON) + 17}
     return {**row, "firstId": 1, "lastId": 9, "count": 9, **changes}
 
@@ -219,3 +220,154 @@ class Refusing:
 def test_codes_of_an_overloaded_server_may_be_asked_again(code: int, error: type[Exception]) -> None:
     with pytest.raises(error):
         list(binance.fetch(Refusing(code), spec(), Window(NOON, NOON + MINUTE)))  # type: ignore[arg-type]
+
+
+def depth(**changes: Any) -> dict[str, Any]:
+    """A book around 100 that reaches 3 % either way."""
+    bids = [["99.90000000", "2.00000000"], ["98.00000000", "10.00000000"], ["97.00000000", "5.00000000"]]
+    asks = [["100.10000000", "1.00000000"], ["102.00000000", "3.00000000"], ["103.00000000", "7.00000000"]]
+    return {"lastUpdateId": 499869752, "bids": bids, "asks": asks, **changes}
+
+
+def read_book(**changes: Any) -> Row:
+    (row,) = rows_of(payload(binance.DEPTH, depth(**changes)))
+    return row
+
+
+def test_a_book_is_as_of_its_arrival_and_sums_what_lies_within_two_percent_of_its_mid() -> None:
+    row = read_book()
+    assert (row.series, row.ts) == ("BTCUSDT", NOON)
+    assert row.values == {
+        "last_update_id": 499869752,
+        "best_bid": Decimal("99.9"),
+        "best_ask": Decimal("100.1"),
+        "bid_depth_2pct": Decimal("99.9") * 2 + 98 * 10,
+        "ask_depth_2pct": Decimal("100.1") + 102 * 3,
+        "bid_reach": Decimal("0.03"),
+        "ask_reach": Decimal("0.03"),
+        "is_truncated": False,
+    }
+
+
+@pytest.mark.parametrize("side", ["bids", "asks"])
+def test_a_book_that_does_not_reach_two_percent_on_a_side_says_so(side: str) -> None:
+    row = read_book(**{side: depth()[side][:1]})
+    assert row.values["is_truncated"] is True
+    assert row.values[f"{side[:3]}_reach"] == Decimal("0.001")
+
+
+@pytest.mark.parametrize("side", ["bids", "asks"])
+def test_of_a_book_with_an_empty_side_nothing_is_known_and_nothing_is_zero(side: str) -> None:
+    values = dict(read_book(**{side: []}).values)
+    assert values.pop("last_update_id") == 499869752
+    assert set(values.values()) == {None}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"bids": depth()["bids"][::-1]}, "bids descend"),
+        ({"asks": depth()["asks"][::-1]}, "asks ascend"),
+        ({"asks": [depth()["asks"][0]] * 2}, "each price once"),
+        ({"asks": depth()["bids"][:1]}, "crossed"),
+        ({"bids": [[99.9, 2.0]]}, "no number"),
+        ({"bids": [["99.9"]]}, "no list of prices"),
+        ({"bids": [["0.00000000", "1.0"]]}, "below zero"),
+        ({"bids": None}, "no list of prices"),
+        ({"lastUpdateId": "499869752"}, "no count"),
+    ],
+)
+def test_a_book_that_cannot_be_right_is_malformed(change: dict[str, Any], said: str) -> None:
+    with pytest.raises(Malformed, match=said):
+        read_book(**change)
+
+
+def test_a_renamed_side_is_malformed_and_the_times_of_futures_are_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(Malformed, match="asks"):
+        rows_of(payload(binance.DEPTH, {name: value for name, value in depth().items() if name != "asks"}))
+    assert read_book(E=1, T=2).values == read_book().values
+    assert "unknown fields ['E', 'T']" in caplog.text
+
+
+def test_the_whole_book_is_asked_for() -> None:
+    asked = []
+
+    class Venue:
+        def get(self, endpoint: str, params: dict[str, str]) -> Payload:
+            asked.append((endpoint, params))
+            return payload(endpoint, depth())
+
+    list(binance.fetch(Venue(), spec("depth"), Window(None, NOON)))  # type: ignore[arg-type]
+    assert asked == [("api/v3/depth", {"symbol": "BTCUSDT", "limit": "5000"})]
+
+
+def test_open_interest_is_in_base_coins_at_the_sources_own_instant() -> None:
+    said = {"symbol": "BTCUSDT", "openInterest": "109039.496", "time": ms(NOON) + 443}
+    (row,) = rows_of(payload(binance.OPEN_INTEREST, said))
+    assert (row.ts, row.values) == (NOON + timedelta(milliseconds=443), {"open_interest": "109039.496"})
+    for wrong in ({**said, "symbol": "ETHUSDT"}, {**said, "openInterest": 109039.496}, {**said, "time": "x"}, []):
+        with pytest.raises(Malformed):
+            rows_of(payload(binance.OPEN_INTEREST, wrong))
+
+
+def interest(at: datetime = NOON, **changes: Any) -> dict[str, Any]:
+    row = {"symbol": "BTCUSDT", "sumOpenInterest": "104882.705", "sumOpenInterestValue": "6653666199.09"}
+    return {**row, "timestamp": ms(at), **changes}
+
+
+def interests(*rows: dict[str, Any]) -> list[Row]:
+    return rows_of(payload(binance.OPEN_INTEREST_HIST, list(rows)))
+
+
+def test_a_timestamp_of_the_history_of_open_interest_is_a_number_or_a_text() -> None:
+    read = [interests(interest(timestamp=stated))[0] for stated in (ms(NOON), str(ms(NOON)))]
+    assert [row.ts for row in read] == [NOON, NOON]
+    assert read[0].values["sum_open_interest_value"] == "6653666199.09"
+
+
+@pytest.mark.parametrize(("stated", "known"), [("19900000.5", "19900000.5"), ("", None), (None, None)])
+def test_the_circulating_supply_is_optional_and_never_zero(stated: str | None, known: str | None) -> None:
+    (row,) = interests(interest(CMCCirculatingSupply=stated))
+    assert row.values["cmc_circulating_supply"] == known
+    assert interests(interest())[0].values["cmc_circulating_supply"] is None
+
+
+def test_open_interest_that_was_not_asked_for_is_malformed() -> None:
+    with pytest.raises(Malformed, match="ignored"):
+        rows_of(payload(binance.OPEN_INTEREST_HIST, [interest()], startTime=str(ms(NOON) + 1)))
+    with pytest.raises(Malformed, match="sumOpenInterest"):
+        interests({name: value for name, value in interest().items() if name != "sumOpenInterest"})
+
+
+class Interests:
+    """Stands at the other end of `fetch`: open interest by its instant; of too many rows, the first or the last."""
+
+    def __init__(self, instants: list[datetime], keeps_first: bool) -> None:
+        self.instants, self.keeps_first, self.asked = instants, keeps_first, list[dict[str, str]]()
+
+    def get(self, endpoint: str, params: dict[str, str]) -> Payload:
+        self.asked.append(params)
+        start, end, limit = int(params["startTime"]), int(params["endTime"]), int(params["limit"])
+        rows = [interest(at) for at in self.instants if start <= ms(at) <= end]
+        return payload(endpoint, rows[:limit] if self.keeps_first else rows[-limit:], **params)
+
+
+@pytest.mark.parametrize("keeps_first", [True, False])
+def test_the_history_of_open_interest_comes_whole_whichever_end_of_a_long_span_is_left_out(keeps_first: bool) -> None:
+    every = [NOON + at * 5 * MINUTE for at in range(3 * 288) if at not in range(290, 350)]
+    venue = Interests(every, keeps_first)
+    window = Window(NOON + timedelta(seconds=17), NOON + timedelta(days=3))
+    pages: Iterator[Payload] = binance.fetch(venue, spec("open_interest_hist"), window)  # type: ignore[arg-type]
+    assert [row.ts for page in pages for row in rows_of(page)] == every[1:]
+    assert len(venue.asked) <= 4
+    assert {params["period"] for params in venue.asked} == {"5m"}
+
+
+def test_an_outage_longer_than_an_answer_does_not_end_the_history_of_open_interest() -> None:
+    late = [NOON + timedelta(days=4)]
+    pages = binance.fetch(
+        Interests(late, True),  # type: ignore[arg-type]
+        spec("open_interest_hist"),
+        Window(NOON, NOON + timedelta(days=5)),
+    )
+    assert [row.ts for page in pages for row in rows_of(page)] == late

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from feature_store.catalog import Stream
 from feature_store.sources.contract import Window
 from feature_store.warehouse.landing import Place
-from feature_store.warehouse.windows import chunks, mark_complete, mark_done, resume, tail
+from feature_store.warehouse.windows import EDGE, chunks, mark_complete, mark_done, note_gap, resume, tail
 
 NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 PLACE = Place("test", "points", "UTC")
@@ -54,7 +54,7 @@ def test_a_window_without_start_or_chunk_is_one_chunk() -> None:
     [
         ({}, None),
         ({"first": "P30D"}, NOW - timedelta(days=30)),
-        ({"history": {"days": 30}}, NOW - timedelta(days=30)),
+        ({"history": {"days": 30}}, NOW - timedelta(days=30) + EDGE),
         ({"history": {"days": 30}, "first": "P2D"}, NOW - timedelta(days=2)),
     ],
 )
@@ -71,7 +71,7 @@ def test_the_next_tail_starts_an_overlap_before_the_last_one_ended_but_never_bef
     mark_complete(db, PLACE, "S", NOW - timedelta(hours=3))
     assert tail(db, PLACE, "S", stream(overlap="PT5M"), NOW).since == NOW - timedelta(hours=1, minutes=5)
     short = stream(overlap="P5D", history={"days": 1})
-    assert tail(db, PLACE, "S", short, NOW).since == NOW - timedelta(days=1)
+    assert tail(db, PLACE, "S", short, NOW).since == NOW - timedelta(days=1) + EDGE
 
 
 def test_a_window_is_resumed_where_it_stopped_and_forgotten_when_whole(db: psycopg.Connection) -> None:
@@ -82,3 +82,34 @@ def test_a_window_is_resumed_where_it_stopped_and_forgotten_when_whole(db: psyco
     assert resume(db, PLACE, "T", window) == window
     mark_done(db, PLACE, "S", window, NOW)
     assert resume(db, PLACE, "S", window) == window
+
+
+def test_what_a_source_no_longer_answers_for_is_written_down_once(
+    db: psycopg.Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    month = stream(history={"days": 30}, overlap="PT1H")
+
+    def run(now: datetime) -> None:
+        note_gap(db, PLACE, "S", month, tail(db, PLACE, "S", month, now))
+
+    run(NOW)
+    mark_complete(db, PLACE, "S", NOW)
+    run(NOW + timedelta(days=29))
+    assert db.execute("select * from ops.gaps").fetchall() == []
+    late = NOW + timedelta(days=40)
+    run(late)
+    run(late + timedelta(hours=1))  # the run before failed, so more was lost meanwhile
+    (gap,) = db.execute("select source, stream, series, since, until, noticed_at from ops.gaps").fetchall()
+    assert gap == ("test", "points", "S", NOW, NOW + timedelta(days=10, hours=1) + EDGE, late)
+    mark_complete(db, PLACE, "S", late + timedelta(hours=1))
+    run(late + timedelta(hours=2))
+    assert db.execute("select count(*) from ops.gaps").fetchone() == (1,)
+    assert "test/points/S is lost from 2026-03-02" in caplog.text
+    assert "answers only for the last 30 days" in caplog.text
+
+
+def test_a_source_that_answers_from_its_beginning_leaves_no_gap(db: psycopg.Connection) -> None:
+    mark_complete(db, PLACE, "S", NOW)
+    late = NOW + timedelta(days=4000)
+    note_gap(db, PLACE, "S", stream(), tail(db, PLACE, "S", stream(), late))
+    assert db.execute("select * from ops.gaps").fetchall() == []

@@ -265,8 +265,8 @@ class Source(Contract):
     source_class: SourceClass = Field(alias="class")
     description: Text
     base_url: Annotated[str, Field(pattern=r"^https://")] | None
-    """Root of its HTTP interface, without a trailing slash; null when the user brings an address, or where the source
-    has many `hosts`."""
+    """Root of its HTTP interface, without a trailing slash; null where the source has many `hosts`, or when the user
+    brings an address: then the first of `credentials` is the setting that holds it, and it is a secret."""
     hosts: dict[HostName, Annotated[str, Field(pattern=r"^https://")]] = Field(default_factory=dict)
     """Name → root of each host, of a source that asks many."""
     docs_url: Annotated[str, Field(pattern=r"^https://")]

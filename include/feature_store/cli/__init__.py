@@ -54,7 +54,8 @@ def hash_(
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
-    """Show clock, hosts that gave trouble, each series' progress, each feature's latest point and what was rejected."""
+    """Show clock, hosts that gave trouble, each series' progress and what is lost of it, each feature's latest point,
+    and what was rejected."""
     from feature_store.catalog import load_catalog
     from feature_store.settings import load_settings
     from feature_store.warehouse.connection import connect

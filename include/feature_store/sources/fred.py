@@ -7,14 +7,14 @@ by a vintage. FRED clips real-time periods to the range asked for, so a row that
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from feature_store.catalog.contracts import SeriesSpec
 from feature_store.catalog.release import scheduled_on
-from feature_store.errors import Malformed, Refused
+from feature_store.errors import Refused
 from feature_store.sources.contract import Payload, Row, Window, check_fields
+from feature_store.sources.fred_words import member, number, unit_on, units_of
 from feature_store.sources.http import Http
 
 SECRET_PARAMS = {"api_key": "FRED_API_KEY"}
@@ -23,7 +23,6 @@ ZONE = "America/Chicago"
 BEGINNING = "1776-07-04"
 FOREVER = "9999-12-31"
 VINTAGES_A_CALL = 1000
-NOT_KNOWN = "."
 NO_VINTAGES = "does not exist in ALFRED"
 
 _LISTS = {
@@ -45,7 +44,7 @@ def fetch(http: Http, series: SeriesSpec, window: Window) -> Iterator[Payload]:
     try:
         for page in _pages(http, "series/vintagedates", _of(series, BEGINNING, last_day)):
             yield page
-            vintages += _member(page, "vintage_dates")
+            vintages += member(page, "vintage_dates")
     except Refused as error:
         if NO_VINTAGES not in str(error):
             raise
@@ -56,14 +55,14 @@ def fetch(http: Http, series: SeriesSpec, window: Window) -> Iterator[Payload]:
         return
     described = http.get("series", _of(series, BEGINNING, last_day))
     yield described
-    context = {"first_vintage": vintages[0], "units": _units(described)}
+    context = {"first_vintage": vintages[0], "units": units_of(described)}
     for start, end in ranges:
         yield from _pages(http, "series/observations", _of(series, start, end), context)
 
 
 def parse(payload: Payload) -> Iterator[Row]:
     """Rows of an observations answer; the other endpoints only steer fetching and give none, if they can be read."""
-    listed = _member(payload, _LISTS[payload.endpoint])
+    listed = member(payload, _LISTS[payload.endpoint])
     if payload.endpoint != "series/observations":
         return
     first_vintage = payload.context["first_vintage"]
@@ -73,8 +72,8 @@ def parse(payload: Payload) -> Iterator[Row]:
         yield Row(
             series=payload.params["series_id"],
             ts=datetime(observed.year, observed.month, observed.day, tzinfo=UTC),
-            values={"value": _number(row["value"])},
-            unit=_unit_on(payload.context["units"], start),
+            values={"value": number(row["value"])},
+            unit=unit_on(payload.context["units"], start),
             vintage=date.fromisoformat(start) if first_vintage else None,
             is_censored=first_vintage is not None and start <= first_vintage,
             is_repeat=start == payload.params.get("realtime_start"),
@@ -112,7 +111,7 @@ def _today(http: Http, series: SeriesSpec) -> Iterator[Payload]:
     asked = {"series_id": series.name, "file_type": "json"}
     described = http.get("series", asked)
     yield described
-    yield from _pages(http, "series/observations", asked, {"first_vintage": None, "units": _units(described)})
+    yield from _pages(http, "series/observations", asked, {"first_vintage": None, "units": units_of(described)})
 
 
 def _pages(
@@ -123,38 +122,7 @@ def _pages(
     while True:
         page = http.get(endpoint, {**params, "offset": str(received)}, context)
         yield page
-        rows = _member(page, _LISTS[endpoint])
+        rows = member(page, _LISTS[endpoint])
         received += len(rows)
-        if not rows or received >= _member(page, "count"):
+        if not rows or received >= member(page, "count"):
             return
-
-
-def _units(described: Payload) -> list[list[str]]:
-    """[first vintage date, unit] for each real-time period in which FRED stated the same."""
-    return [[entry["realtime_start"], entry["units"]] for entry in _member(described, "seriess")]
-
-
-def _member(payload: Payload, name: str) -> Any:
-    body = payload.json()
-    if not isinstance(body, dict) or name not in body:
-        keys = sorted(body) if isinstance(body, dict) else type(body).__name__
-        raise Malformed(f"{payload.url}: the answer has no {name!r}; it has {keys}", payload)
-    return body[name]
-
-
-def _number(text: str) -> Decimal | None:
-    if text == NOT_KNOWN:
-        return None
-    try:
-        number = Decimal(text)
-    except InvalidOperation:
-        raise Malformed(f"FRED's value {text!r} is neither a number nor {NOT_KNOWN!r}") from None
-    if not number.is_finite():
-        raise Malformed(f"FRED's value {text!r} is not finite")
-    return number
-
-
-def _unit_on(units: list[list[str]], vintage: str) -> str:
-    """The unit stated on a vintage date; before the first statement, the first one holds."""
-    held = [unit for start, unit in units if start <= vintage]
-    return held[-1] if held else units[0][1]

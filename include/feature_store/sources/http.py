@@ -4,7 +4,7 @@ import logging
 import ssl
 from collections.abc import Callable, Mapping
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
 from itertools import count
@@ -12,7 +12,7 @@ from math import inf
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 
 import httpx
 import stamina
@@ -51,6 +51,30 @@ class Host:
     circuit: Circuit | None = None
 
 
+@dataclass(frozen=True)
+class OwnAddress:
+    """A base URL that the user brought and that is a secret: its setting's name stands for it in all that is stored or
+    said. Its query goes out with every request."""
+
+    setting: str
+    url: str = field(repr=False)
+
+    def is_whole(self) -> bool:
+        """Whether it can be asked at all."""
+        try:
+            url = httpx.URL(self.url)
+        except httpx.InvalidURL:
+            return False
+        return url.scheme in {"http", "https"} and bool(url.host)
+
+    def parts(self) -> list[str]:
+        """What of it an answer or an error may repeat."""
+        address = urlsplit(self.url)
+        path = address.path.rstrip("/")
+        host = [address.netloc, address.hostname, address.username, address.password]
+        return [part for part in (self.url, *host, path, path.lstrip("/")) if part]
+
+
 class Http:
     """GET below one base URL. `secret_params` go out with every request and appear nowhere else. `now` gives the
     store's time, which answers are stamped with.
@@ -62,7 +86,7 @@ class Http:
 
     def __init__(  # noqa: PLR0913 - put together in one place, from the catalog
         self,
-        base_url: str,
+        base_url: str | OwnAddress,
         limiter: Limiter,
         secret_params: Mapping[str, str],
         now: Callable[[], datetime],
@@ -70,9 +94,13 @@ class Http:
         used_weight: UsedWeight | None = None,
         hosts: Mapping[str, Host] | None = None,
     ) -> None:
-        self._base_url = base_url.rstrip("/")
+        own = base_url if isinstance(base_url, OwnAddress) else None
+        address = urlsplit(base_url.url if isinstance(base_url, OwnAddress) else base_url)
+        self._base_url = urlunsplit(address._replace(query="", fragment="")).rstrip("/")
+        self._shown_as = own.setting if own else None
         self._limiter = limiter
-        self._secrets = dict(secret_params)
+        self._secrets = {**dict(parse_qsl(address.query)), **secret_params}
+        self._unsaid = sorted([*self._secrets.values(), *(own.parts() if own else ())], key=len, reverse=True)
         self.now = now
         self._circuit = circuit
         self._used_weight = used_weight
@@ -125,7 +153,7 @@ class Http:
 
     def redact(self, text: str) -> str:
         """A text without the credentials: for whoever quotes an answer, which may repeat them."""
-        for secret in self._secrets.values():
+        for secret in self._unsaid:
             text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
         return text
 
@@ -140,7 +168,7 @@ class Http:
 
     def _once(self, endpoint: str, params: Mapping[str, str], context: Mapping[str, Any]) -> Payload:
         url = f"{self._base_url}/{endpoint}"
-        shown = str(httpx.URL(url, params=dict(params)))
+        shown = str(httpx.URL(f"{self._shown_as or self._base_url}/{endpoint}", params=dict(params)))
         started = monotonic()
         try:
             answer, content = self._ask(url, params)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from importlib import import_module
 from types import ModuleType
 from urllib.parse import urlsplit
@@ -17,17 +17,25 @@ from psycopg import sql
 from feature_store import clock
 from feature_store.catalog import Catalog, Stream
 from feature_store.catalog.contracts import SeriesSpec, Source
-from feature_store.errors import CatalogError, CircuitOpen, Malformed, OutOfReach, SourceDisabled, SourceError
+from feature_store.errors import (
+    CatalogError,
+    CircuitOpen,
+    Malformed,
+    OutOfReach,
+    SettingsError,
+    SourceDisabled,
+    SourceError,
+)
 from feature_store.settings import Settings
 from feature_store.sources.budget import limiter
 from feature_store.sources.circuit import Circuit
 from feature_store.sources.contract import Block, Payload, Row, Window
-from feature_store.sources.http import Host, Http
+from feature_store.sources.http import Host, Http, OwnAddress
 from feature_store.warehouse.connection import connect
 from feature_store.warehouse.landing import Place, land, record_failure
 from feature_store.warehouse.loading import Counts, load
 from feature_store.warehouse.reading import Answer, read
-from feature_store.warehouse.windows import chunks, mark_complete, mark_done, resume, tail
+from feature_store.warehouse.windows import chunks, mark_complete, mark_done, note_gap, oldest, resume, tail
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +68,11 @@ def ingest(
     connector = connector_of(catalog, source.slug)
     now = _now(conn)
     asked = _within_reach(series, stream, window, now) if window else tail(conn, place, series.name, stream, now)
-    left = resume(conn, place, series.name, asked) if window else asked
+    if window:
+        left = resume(conn, place, series.name, asked)
+    else:
+        left = asked
+        note_gap(conn, place, series.name, stream, asked)
     conn.commit()
     plan = list(chunks(left, stream))
     with (
@@ -163,11 +175,11 @@ def _within_reach(series: SeriesSpec, stream: Stream, window: Window, now: datet
     if stream.history == "none":
         raise OutOfReach(f"{_name(series)} answers only for now: its history arises by living through it")
     since, until = window.since, min(window.until, now)
-    if not isinstance(stream.history, str):
-        oldest = now - timedelta(days=stream.history.days)
-        if window.until <= oldest:
-            raise OutOfReach(f"{_name(series)} answers only for the last {stream.history.days} days")
-        since = max(since, oldest) if since else oldest
+    reach = oldest(stream, now)
+    if reach is not None:
+        if window.until <= reach:
+            raise OutOfReach(f"{_name(series)} answers only for its last days, from {reach} on")
+        since = max(since, reach) if since else reach
     if since is not None and since >= until:
         raise OutOfReach(f"{_name(series)}: the window starts at {since}, and now is {now}")
     return Window(since, until)
@@ -188,21 +200,35 @@ def _http(
     settings: Settings, connector: ModuleType, source: Source, stream: Stream, now: Callable[[], datetime]
 ) -> Http:
     address = stream.base_url or source.base_url
-    assert address is not None or source.hosts
     replayed = f"{settings.replay_url}/{source.slug}" if settings.upstream == "replay" else None
 
-    def circuit(address: str) -> Circuit:
-        return Circuit(settings.postgres_dsn, source.slug, str(urlsplit(address).hostname))
+    def circuit(root: str | None) -> Circuit:
+        # The host of an address that the user brings is as secret as the address.
+        return Circuit(settings.postgres_dsn, source.slug, str(urlsplit(root).hostname) if root else source.slug)
 
+    hosts = {
+        name: Host(f"{replayed}/{name}" if replayed else root, circuit(root)) for name, root in source.hosts.items()
+    }
     return Http(
-        replayed or address or "",  # none where the source has many hosts
+        replayed or address or _own_address(settings, source),
         limiter(settings.postgres_dsn, source.slug, source.rate_limit),
         {name: _credential(settings, variable) for name, variable in connector.SECRET_PARAMS.items()},
         now,
-        circuit(address) if address else None,
+        circuit(address),
         stream.used_weight,
-        {name: Host(f"{replayed}/{name}" if replayed else root, circuit(root)) for name, root in source.hosts.items()},
+        hosts,
     )
+
+
+def _own_address(settings: Settings, source: Source) -> str | OwnAddress:
+    """The address that the user brings to a source without one; nothing where the source has many hosts."""
+    if source.hosts:
+        return ""
+    setting = source.credentials[0]
+    brought = OwnAddress(setting, _credential(settings, setting))
+    if not brought.is_whole():
+        raise SettingsError(f"{setting} is no address: it starts with https:// or http:// and names a host")
+    return brought
 
 
 def _credential(settings: Settings, variable: str) -> str:

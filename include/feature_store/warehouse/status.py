@@ -23,6 +23,9 @@ select source, stream, series, since, until, done_until,
        round((100 * extract(epoch from done_until - since) / extract(epoch from until - since))::numeric, 1) as percent
 from ops.window_progress order by 1, 2, 3, 4
 """
+_GAPS = """
+select source, stream, series, since, until, noticed_at, reason from ops.gaps order by 1, 2, 3, 4
+"""
 _FEATURES = """
 select feature_id, ts, value, unit, available_at, available_basis, age, is_stale
 from features.latest order by feature_id
@@ -41,7 +44,7 @@ from raw.fetches group by 1, 2 order by 1, 2
 
 def read_status(conn: psycopg.Connection, catalog: Catalog, settings: Settings) -> dict[str, Any]:
     """The store's condition: clock, sources, hosts that gave trouble, series, windows of
-    history that are being loaded, features, fetches and open rejects, as plain rows."""
+    history that are being loaded, what is lost of series, features, fetches and open rejects, as plain rows."""
     now = clock.show(conn)
     return {
         "clock": now.mode,
@@ -53,6 +56,7 @@ def read_status(conn: psycopg.Connection, catalog: Catalog, settings: Settings) 
         "circuits": circuits(conn),
         "series": _rows(conn, _SERIES),
         "windows": _rows(conn, _WINDOWS),
+        "gaps": _rows(conn, _GAPS),
         "features": _rows(conn, _FEATURES),
         "fetches": _rows(conn, _FETCHES),
         "rejects": _rows(conn, _REJECTS),
