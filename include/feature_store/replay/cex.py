@@ -21,7 +21,7 @@ from feature_store.replay.folder import Folder
 from feature_store.replay.invented_cex import Moment
 from feature_store.replay.mount import Mount, Now
 
-SYMBOL = "BTCUSDT"
+SYMBOL, SERIES = "BTCUSDT", "BTC"
 Answer = Callable[[QueryParams, Moment], Any]
 
 ANSWERS: dict[str, Answer] = {**cex_books.ANSWERS, **cex_open_interest.ANSWERS}
@@ -57,4 +57,4 @@ def _moment(folder: Folder, at: datetime) -> Moment:
     return Moment(newest.close / UNIT, at)
 
 
-MOUNT = Mount("cex", "symbol", routes, refuse)
+MOUNT = Mount("cex", lambda _: SERIES, routes, refuse)
