@@ -1,11 +1,11 @@
-"""Binance: spot candles and 24-hour statistics, funding of perpetuals. https://developers.binance.com/docs
+"""Binance: spot candles, statistics and order book; funding and open interest of perpetuals. https://developers.binance.com/docs
 
-Real bases: https://api.binance.com for `/api`, https://fapi.binance.com for `/fapi`; both are under one mount here.
+Real bases: https://api.binance.com for `/api`, https://fapi.binance.com for `/fapi` and `/futures`; both are under one
+mount here.
 What is faithful and what is not is listed in docs/replay.md.
 """
 
 import json
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,7 +20,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from feature_store.replay.binance_candles import HOUR, MINUTE, Candle, Candles, merged, unfinished
+from feature_store.replay.binance_asked import (
+    MOST,
+    PERIODS,
+    SLUG,
+    choice,
+    integer,
+    interval,
+    mandatory,
+    spot_symbol,
+    symbol,
+    symbols,
+    window,
+)
+from feature_store.replay.binance_candles import DAY, HOUR, MINUTE, Candle, Candles, merged, unfinished
+from feature_store.replay.binance_depth import MOST_LEVELS, NOBODY, book
+from feature_store.replay.binance_interest import Interests, load_interests
 from feature_store.replay.binance_limits import Weights
 from feature_store.replay.binance_tables import load_hours, load_minutes, load_minutes_as_hours
 from feature_store.replay.binance_ticker import ticker
@@ -28,27 +43,21 @@ from feature_store.replay.binance_words import JSON, LIMITS, BinanceError, error
 from feature_store.replay.folder import Folder, History
 from feature_store.replay.mount import Mount, Now, from_query
 
-SLUG = "binance"
-PERIODS = {"1m": MINUTE, "1h": HOUR}
-ELSEWHERE = ("1s", "3m", "5m", "15m", "30m", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w", "1M")
-"""Intervals that Binance has and replay has not."""
-KLINES_WEIGHT, FUNDING_WEIGHT = 2, 1
+KLINES_WEIGHT, FUNDING_WEIGHT, INTEREST_WEIGHT, INTEREST_HIST_WEIGHT = 2, 1, 1, 0
 TICKER_WEIGHTS = ((20, 2), (100, 40))
 ALL_TICKERS_WEIGHT = 80
+DEPTH_WEIGHTS = ((100, 5), (500, 25), (1000, 50))
+WHOLE_DEPTH_WEIGHT = 250
+INTEREST_PERIOD, MOST_INTERESTS = "5m", 500
+INTEREST_REACH = 30 * DAY
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-MOST = 1000
-"""Rows in one answer; who asks for more gets as many."""
 
-SYMBOL, SYMBOL_RANGE = re.compile(r"[A-Z0-9_.-]{1,50}"), r"^[\w\-._&&[^a-z]]{1,50}$"
-INTEGER, INTEGER_RANGE = re.compile(r"[0-9]{1,20}"), "^[0-9]{1,20}$"
-SYMBOLS = re.compile(r'\[("[A-Z0-9_.-]{1,50}"(,"[A-Z0-9_.-]{1,50}")*)?\]')
-SYMBOLS_RANGE = r'^\[("[\w\-._&&[^a-z]]{1,50}"(,"[\w\-._&&[^a-z]]{1,50}"){0,}){0,1}\]$'
 
 Answer = Callable[[Folder, QueryParams, int], bytes]
 
 
 def routes(folder: Folder, now: Now) -> list[BaseRoute]:
-    """The three endpoints, and an allowance for each of the two hosts."""
+    """The endpoints, and an allowance for each of the two hosts."""
     allowances = {family: Weights(limit) for family, limit in LIMITS.items()}
 
     def endpoint(answer: Answer, weight: Callable[[QueryParams], int]) -> Callable[[Request], Response]:
@@ -68,15 +77,18 @@ def routes(folder: Folder, now: Now) -> list[BaseRoute]:
     return [
         Route("/api/v3/klines", endpoint(klines, lambda _: KLINES_WEIGHT)),
         Route("/api/v3/ticker/24hr", endpoint(tickers, _ticker_weight)),
+        Route("/api/v3/depth", endpoint(depth, _depth_weight)),
         Route("/fapi/v1/fundingRate", endpoint(funding_rate, lambda _: FUNDING_WEIGHT)),
+        Route("/fapi/v1/openInterest", endpoint(open_interest, lambda _: INTEREST_WEIGHT)),
+        Route("/futures/data/openInterestHist", endpoint(open_interest_hist, lambda _: INTEREST_HIST_WEIGHT)),
     ]
 
 
 def klines(folder: Folder, params: QueryParams, now: int) -> bytes:
     """`klines`: candles by open time, the running one as far as it got."""
-    symbol = _spot_symbol(folder, params)
-    period = PERIODS[_interval(params)]
-    start, end, limit = _window(params, default=500)
+    symbol = spot_symbol(folder, params)
+    period = PERIODS[interval(params)]
+    start, end, limit = window(params, default=500)
     candles = _candles(folder, symbol, period)
     if candles is None:
         return b"[]"
@@ -96,8 +108,8 @@ def tickers(folder: Folder, params: QueryParams, now: int) -> bytes:
     """`ticker/24hr`: an object for `symbol`, a list for `symbols` or for all."""
     if "symbol" in params and "symbols" in params:
         raise BinanceError(-1128, "Combination of optional parameters invalid.")
-    mini = _choice(params, "type", "FULL", ("FULL", "MINI")) == "MINI"
-    names = [_spot_symbol(folder, params)] if "symbol" in params else _symbols(folder, params)
+    mini = choice(params, "type", "FULL", ("FULL", "MINI")) == "MINI"
+    names = [spot_symbol(folder, params)] if "symbol" in params else symbols(folder, params)
     found = []
     for name in names:
         candles = _candles(folder, name, MINUTE) or _candles(folder, name, HOUR)
@@ -108,9 +120,9 @@ def tickers(folder: Folder, params: QueryParams, now: int) -> bytes:
 
 def funding_rate(folder: Folder, params: QueryParams, now: int) -> bytes:
     """`fundingRate`: the settled rates, by the time of their settlement."""
-    symbol = _symbol(params)
-    start, end, limit = _window(params, default=100)
-    history = folder.history(SLUG, "funding_rate", symbol)
+    name = symbol(params)
+    start, end, limit = window(params, default=100)
+    history = folder.history(SLUG, "funding_rate", name)
     if history is None:
         raise BinanceError(-1121, "Invalid symbol.")
     if start is not None and end is not None and start > end:
@@ -118,6 +130,44 @@ def funding_rate(folder: Folder, params: QueryParams, now: int) -> bytes:
     times, rows = _settled(history, history.visible(EPOCH + timedelta(milliseconds=now)))
     low, high = _page(times, len(times), start, end, limit)
     return b"[" + b",".join(rows[low:high]) + b"]"
+
+
+def depth(folder: Folder, params: QueryParams, now: int) -> bytes:
+    """`depth`: an invented book around the newest price."""
+    name = spot_symbol(folder, params)
+    limit = integer(params, "limit")
+    if limit == 0:
+        raise BinanceError(-1130, "Data sent for parameter 'limit' is not valid.")
+    candles = _candles(folder, name, MINUTE) or _candles(folder, name, HOUR)
+    assert candles is not None
+    price = _price(folder, name, candles, now)
+    return book(name, price, now, min(limit or 100, MOST_LEVELS)) if price else NOBODY % now
+
+
+def open_interest(folder: Folder, params: QueryParams, now: int) -> bytes:
+    """`openInterest`: what the newest row of the history says."""
+    name, known = _interests(folder, params)
+    at = known.visible(now)
+    if not at:
+        raise BinanceError(-1121, "Invalid symbol.")
+    said = {"symbol": name, "openInterest": known.amounts[at - 1], "time": now}
+    return json.dumps(said, separators=(",", ":")).encode()
+
+
+def open_interest_hist(folder: Folder, params: QueryParams, now: int) -> bytes:
+    """`openInterestHist`: every five minutes of the last 30 days."""
+    name, known = _interests(folder, params)
+    if mandatory(params, "period") != INTEREST_PERIOD:
+        raise BinanceError(-1130, f"parameter 'period' is invalid. Replay serves {INTEREST_PERIOD}.")
+    limit = integer(params, "limit")
+    if limit is not None and not 0 < limit <= MOST_INTERESTS:
+        raise BinanceError(-1130, "parameter 'limit' is invalid.")
+    start, end = integer(params, "startTime"), integer(params, "endTime")
+    if start is not None and start < now - INTEREST_REACH:
+        raise BinanceError(-1130, "parameter 'startTime' is invalid.")
+    low, high = _page(known.times, known.visible(now), start, end, limit or 30)
+    low = max(low, known.visible(now - INTEREST_REACH))
+    return json.dumps([known.row(name, at) for at in range(low, high)], separators=(",", ":")).encode()
 
 
 MOUNT = Mount(SLUG, from_query("symbol"), routes, refuse)
@@ -170,6 +220,24 @@ def _running(folder: Folder, symbol: str, candles: Candles, now: int) -> Candle 
     return replace(merged(inside), opened=opened) if inside else None
 
 
+def _price(folder: Folder, symbol: str, candles: Candles, now: int) -> int:
+    """The newest price at `now`, in 1e-8; 0 before the first candle."""
+    at = candles.visible(now) - 1
+    if at < 0:
+        return 0
+    is_open = candles.opens[at] + candles.period > now
+    newest = _running(folder, symbol, candles, now) if is_open else None
+    return (newest or candles.candles(at, at + 1)[0]).close
+
+
+def _interests(folder: Folder, params: QueryParams) -> tuple[str, Interests]:
+    name = symbol(params)
+    known = folder.read(SLUG, "open_interest_hist", name, load_interests)
+    if known is None:
+        raise BinanceError(-1121, "Invalid symbol.")
+    return name, known
+
+
 @lru_cache(maxsize=64)
 def _settled(history: History, visible: int) -> tuple[list[int], list[bytes]]:
     """Times and rows of a history's first `visible` entries; a later one of the same time replaces the earlier."""
@@ -194,88 +262,17 @@ def _page(times: Sequence[int], visible: int, start: int | None, end: int | None
     return low, max(low, min(high, low + limit))
 
 
-def _window(params: QueryParams, default: int) -> tuple[int | None, int | None, int]:
-    start, end, limit = (_integer(params, name) for name in ("startTime", "endTime", "limit"))
-    if limit == 0:
-        raise BinanceError(-1130, "Data sent for parameter 'limit' is not valid.")
-    return start, end, default if limit is None else min(limit, MOST)
-
-
-def _integer(params: QueryParams, name: str) -> int | None:
-    text = params.get(name)
-    if text is None:
-        return None
-    if not text:
-        raise BinanceError(-1105, f"Parameter '{name}' was empty.")
-    if not INTEGER.fullmatch(text):
-        raise _illegal(name, INTEGER_RANGE)
-    return int(text)
-
-
-def _interval(params: QueryParams) -> str:
-    text = _mandatory(params, "interval")
-    if text in ELSEWHERE:
-        raise BinanceError(-1120, f"Invalid interval. Replay serves {' and '.join(PERIODS)}.")
-    if text not in PERIODS:
-        raise BinanceError(-1120, "Invalid interval.")
-    return text
-
-
-def _choice(params: QueryParams, name: str, default: str, allowed: tuple[str, ...]) -> str:
-    text = params.get(name, default)
-    if text not in allowed:
-        raise BinanceError(-1130, f"Data sent for parameter '{name}' is not valid.")
-    return text
-
-
-def _symbol(params: QueryParams) -> str:
-    text = _mandatory(params, "symbol")
-    if not SYMBOL.fullmatch(text):
-        raise _illegal("symbol", SYMBOL_RANGE)
-    return text
-
-
-def _spot_symbol(folder: Folder, params: QueryParams) -> str:
-    symbol = _symbol(params)
-    if symbol not in _spot_names(folder):
-        raise BinanceError(-1121, "Invalid symbol.")
-    return symbol
-
-
-def _symbols(folder: Folder, params: QueryParams) -> list[str]:
-    known = _spot_names(folder)
-    if "symbols" not in params:
-        return known
-    if not SYMBOLS.fullmatch(params["symbols"]):
-        raise _illegal("symbols", SYMBOLS_RANGE)
-    names: list[str] = json.loads(params["symbols"])
-    if len(set(names)) < len(names):
-        raise BinanceError(-1151, "Symbol is present multiple times in the list.")
-    if not set(names) <= set(known):
-        raise BinanceError(-1121, "Invalid symbol.")
-    return names
-
-
-def _spot_names(folder: Folder) -> list[str]:
-    return sorted({name for stream in ("klines_1m", "klines_1h") for name in folder.names(SLUG, stream)})
-
-
-def _mandatory(params: QueryParams, name: str) -> str:
-    text = params.get(name)
-    if not text:
-        raise BinanceError(-1102, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
-    return text
-
-
-def _illegal(name: str, legal: str) -> BinanceError:
-    return BinanceError(-1100, f"Illegal characters found in parameter '{name}'; legal range is '{legal}'.")
-
-
 def _ticker_weight(params: QueryParams) -> int:
     if "symbol" in params:
         return 2
     count = params["symbols"].count(",") + 1 if "symbols" in params else MOST
     return next((weight for most, weight in TICKER_WEIGHTS if count <= most), ALL_TICKERS_WEIGHT)
+
+
+def _depth_weight(params: QueryParams) -> int:
+    limit = params.get("limit", "")
+    levels = int(limit) if limit.isdecimal() else 100
+    return next((weight for most, weight in DEPTH_WEIGHTS if levels <= most), WHOLE_DEPTH_WEIGHT)
 
 
 def _ms(instant: datetime) -> int:

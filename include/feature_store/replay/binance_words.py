@@ -44,7 +44,9 @@ MESSAGES = {
 }
 PAGES = {403: FIREWALL, 404: NGINX.format(reason="404 Not Found"), 502: NGINX.format(reason="502 Bad Gateway")}
 LIMITS = {"api": 6000, "fapi": 2400}
-"""Weight a minute and address, by the first part of the path, which stands for the host."""
+"""Weight a minute and address, by host: `api` for spot, `fapi` for futures."""
+HOSTS = {"futures": "fapi"}
+"""First part of a path → its host, where that has another name."""
 
 
 class BinanceError(Exception):
@@ -73,8 +75,9 @@ def error(status: int, code: int, message: str) -> Response:
 
 
 def family_of(request: Request) -> str:
-    """The first part of the path below the mount: `api` for spot, `fapi` for futures."""
-    return _path(request).split("/")[1]
+    """The host that a path below the mount stands for."""
+    first = _path(request).split("/")[1]
+    return HOSTS.get(first, first)
 
 
 def _path(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""Invented histories of Binance: minutes of two symbols and their funding, with outages and quiet minutes.
+"""Invented histories of Binance: minutes of two symbols, their funding, open interest; outages and quiet minutes.
 
 A day is drawn from the seed, its own date and the next midnight's price alone: whatever the folder's extent, it is
 the same. Hours are not written: the server sums them up from the minutes.
@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from random import Random
 
 from feature_store.catalog import Catalog
 from feature_store.errors import ReplayError
+from feature_store.replay.binance_interest import COLUMNS as INTEREST_COLUMNS
 from feature_store.replay.binance_tables import COLUMNS
 from feature_store.replay.convert import write_csv
 from feature_store.replay.invented import Anchors, Entry, Extent, Invented, anchors, interpolated
@@ -28,6 +30,9 @@ OUTAGE_EVERY = 9
 BUSTLE = [0.6 + max(0.0, 1 - abs(minute - 15 * 60) / (8 * 60)) for minute in range(MINUTES_A_DAY)]
 """The day's rhythm of trade, busiest in the American morning."""
 FUNDING_HEADER = ("ts", "value", "mark_price")
+INTEREST_MINUTES = 5
+INTEREST_LEVEL, INTEREST_NOISE, INTEREST_STEP = 100_000.0, 0.04, 0.0004
+"""Open interest in base coins; standard deviations of midnight's around it, and of a step of five minutes."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +83,8 @@ MARKETS = {
 
 
 def binance(_: Catalog, extent: Extent) -> Iterator[Invented]:
-    """Binance's minutes and settled funding rates."""
+    """Binance's minutes and settled funding rates, and the open interest of one perpetual."""
+    yield "open_interest_hist", "BTCUSDT", INTEREST_COLUMNS, _interest("BTCUSDT", extent)
     for symbol in MARKETS:
         yield "klines_1m", symbol, COLUMNS, minutes(symbol, extent.minutes_start, extent.minutes_horizon, extent.seed)
         yield "funding_rate", symbol, FUNDING_HEADER, _funding(symbol, extent)
@@ -179,6 +185,28 @@ def _funding(symbol: str, extent: Extent) -> Iterator[Entry]:
                 "0.0001" if capped else f"{rate:.8f}",
                 f"{mark:.8f}",
             )
+
+
+def _interest(symbol: str, extent: Extent) -> Iterator[Entry]:
+    """Every five minutes, at the price of that minute: a walk between two midnights, as the price is."""
+    for day in _days(extent.minutes_start, extent.minutes_horizon):
+        prices = _prices(symbol, day, extent.seed)
+        opened, closed = (_midnight_interest(symbol, at, extent.seed) for at in (day, day + DAY))
+        random = Random(f"{extent.seed}:{symbol}:{day}:interest")  # noqa: S311
+        steps = list(accumulate(random.gauss(0, INTEREST_STEP) for _ in range(MINUTES_A_DAY // INTEREST_MINUTES)))
+        for at, step in enumerate(steps):
+            share, minute = at / len(steps), at * INTEREST_MINUTES
+            coins = (opened + (closed - opened) * share) * (1 + step - steps[-1] * share)
+            yield (
+                f"{day}T{minute // 60:02d}:{minute % 60:02d}:00Z",
+                f"{coins:.3f}",
+                f"{coins * prices[minute] / 100:.2f}",
+            )
+
+
+def _midnight_interest(symbol: str, day: date, seed: int) -> float:
+    random = Random(f"{seed}:{symbol}:{day}:midnight interest")  # noqa: S311
+    return INTEREST_LEVEL * (1 + random.gauss(0, INTEREST_NOISE))
 
 
 def _days(start: date, end: date) -> Iterator[date]:
