@@ -40,6 +40,17 @@ FIELDS = {
     ("binance", "klines_1h"): "4",
     ("binance", "funding_rate"): "fundingRate",
     ("binance", "ticker_24h"): "lastPrice",
+    ("binance", "depth"): "bids",
+    ("binance", "open_interest"): "openInterest",
+    ("binance", "open_interest_hist"): "sumOpenInterest",
+    ("defillama", "stablecoincharts"): "totalCirculatingUSD",
+    ("defillama", "protocols"): "category",
+    ("defillama", "historical_chain_tvl"): "tvl",
+    ("blockchain", "hash_rate"): "y",
+    ("blockchain", "total_bitcoins"): "y",
+    ("blockchain", "market_price"): "y",
+    ("etherscan", "gasoracle"): "ProposeGasPrice",
+    ("tradingview", "history"): "c",
 }
 """A field of each stream without which its answers cannot be read."""
 

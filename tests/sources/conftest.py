@@ -11,7 +11,7 @@ from feature_store.catalog import Catalog, load_catalog
 from feature_store.replay.generate import generate
 from feature_store.sources.budget import unlimited
 from feature_store.sources.contract import Window
-from feature_store.sources.http import Http
+from feature_store.sources.http import Host, Http
 from feature_store.warehouse.ingest import connector_of
 from tests.replay.server import KEY, serving
 
@@ -46,10 +46,11 @@ def shapes(catalog: Catalog, generated: Path) -> list[Shape]:
 def _shapes(catalog: Catalog, url: str) -> Iterator[Shape]:
     for source in catalog.connected_sources:
         connector = connector_of(catalog, source.slug)
-        secrets = dict.fromkeys(connector.SECRET_PARAMS, KEY)
+        secrets, root = dict.fromkeys(connector.SECRET_PARAMS, KEY), f"{url}/{source.slug}"
+        hosts = {name: Host(f"{root}/{name}") for name in source.hosts}
         for stream in catalog.streams(source.slug):
             series = catalog.series(source.slug, stream)[0]
-            with Http(f"{url}/{source.slug}", unlimited(), secrets, lambda: NOW) as http:
+            with Http(root, unlimited(), secrets, lambda: NOW, hosts=hosts) as http:
                 for payload in islice(connector.fetch(http, series, LATELY), ANSWERS_OF_A_SERIES):
                     zone = source.streams[stream].zone or "UTC"
                     yield shrunk(Shape(source.slug, stream, series, zone, connector.parse, payload))
