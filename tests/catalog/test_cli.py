@@ -30,7 +30,7 @@ def test_list_shows_which_features_have_a_connector() -> None:
     lines = {line.split()[0]: line for line in result.output.splitlines() if "/" in line}
     assert len(lines) == 25
     assert lines["macro/us/walcl_total_usd"].rstrip().endswith("  connected")
-    assert lines["cex/agg/perp_oi_usd"].rstrip().endswith("no connector yet")
+    assert lines["cex/agg/perp_oi_usd"].rstrip().endswith("  connected")
 
 
 def test_list_speaks_json() -> None:

@@ -1,6 +1,7 @@
 """A wrong catalog says what is wrong: file, entry, field, what was given, what is allowed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -199,7 +200,8 @@ def test_a_source_is_found_by_id_and_by_slug(catalog: Catalog) -> None:
 
 def test_a_source_without_a_connector_module_is_not_connected(catalog: Catalog) -> None:
     assert catalog.connected("fred")
-    assert not catalog.connected("cex")
+    newcomer = catalog.source("fred").model_copy(update={"id": "newcomer", "slug": "newcomer"})
+    assert not replace(catalog, sources={"newcomer": newcomer}).connected("newcomer")
 
 
 def test_a_source_serves_its_own_features_and_no_derived_ones(catalog: Catalog) -> None:

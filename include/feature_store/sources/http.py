@@ -239,7 +239,7 @@ def _client(seconds: float) -> httpx.Client:
 
 @cache
 def _authorities() -> ssl.SSLContext:
-    # Reading the certificates takes longer than asking, and a round asks twenty times.
+    # Reading the certificates takes longer than asking, and a round asks a dozen times.
     return httpx.create_ssl_context()
 
 
