@@ -35,11 +35,24 @@ select source, outcome, count(*) as fetches, sum(rows_fetched)::bigint as rows_f
        sum(rows_rejected)::bigint as rows_rejected
 from raw.fetches group by 1, 2 order by 1, 2
 """
+_RECONCILIATION = """
+select quantity, left_source, right_source, right_series, count(*) as compared,
+       count(*) filter (where not agrees) as disagreeing, max(abs(difference)) as widest, min(tolerance) as tolerance,
+       max(ts) as newest
+from (
+  select distinct on (quantity, left_source, right_source, right_series, ts) *
+  from quality.reconciliation
+  where ts >= ops.now() - interval '10 days'
+  order by quantity, left_source, right_source, right_series, ts, reconciliation_id desc
+) as newest
+group by 1, 2, 3, 4 order by 1, 2, 3, 4
+"""
 
 
 def read_status(conn: psycopg.Connection, catalog: Catalog) -> dict[str, Any]:
     """The store's condition: clock, sources, hosts that gave trouble, series, windows of
-    history that are being loaded, features, fetches and open rejects, as plain rows."""
+    history that are being loaded, features, fetches, open rejects and how sources of one quantity agree on the last
+    ten days, as plain rows."""
     now = clock.show(conn)
     return {
         "clock": now.mode,
@@ -54,6 +67,7 @@ def read_status(conn: psycopg.Connection, catalog: Catalog) -> dict[str, Any]:
         "features": _rows(conn, _FEATURES),
         "fetches": _rows(conn, _FETCHES),
         "rejects": _rows(conn, _REJECTS),
+        "reconciliation": _rows(conn, _RECONCILIATION),
     }
 
 
