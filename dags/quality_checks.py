@@ -30,6 +30,16 @@ def freshness() -> None:
         check_freshness(conn, load_catalog(), get_current_context()["run_id"])
 
 
+@task
+def reconciliation() -> int:
+    """Two sources of one quantity against each other, kept in quality.reconciliation; returns how many disagree."""
+    from feature_store.quality.reconciliation import reconcile
+    from feature_store.warehouse.connection import connect
+
+    with connect() as conn:
+        return reconcile(conn, get_current_context()["run_id"]).disagreeing
+
+
 @task(trigger_rule="all_done")
 def data_docs() -> str:
     """Rebuild the Data Docs pages."""
@@ -51,13 +61,13 @@ def data_docs() -> str:
     },
     tags=["quality", "great-expectations"],
     doc_md="""### Is what we publish still true and fresh?
-Hourly: the raw tables against their suites, every feature's age against its ttl.
-Results: `quality.results` and the Data Docs.""",
+Hourly: the raw tables against their suites, every feature's age against its ttl, two sources of one quantity against
+each other. Results: `quality.results`, `quality.reconciliation` and the Data Docs.""",
 )
 def quality_checks() -> None:
     """Checks, then their pages."""
     tables = [table.name for table in RAW_TABLES]
-    [judge_raw_table.expand(table=tables), freshness()] >> data_docs()
+    [judge_raw_table.expand(table=tables), freshness(), reconciliation()] >> data_docs()
 
 
 quality_checks()

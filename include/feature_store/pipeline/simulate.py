@@ -16,6 +16,7 @@ from feature_store.pipeline.streams import ingest_stream
 from feature_store.pipeline.transform import transform
 from feature_store.quality.freshness import check_freshness
 from feature_store.quality.judge import judge_raw
+from feature_store.quality.reconciliation import reconcile
 from feature_store.quality.rules import RAW_TABLES
 from feature_store.settings import Settings
 from feature_store.warehouse.loading import Counts
@@ -104,6 +105,7 @@ def _live(
         for table in RAW_TABLES:
             judge_raw(conn, catalog, run_id, table.name)
         check_freshness(conn, catalog, run_id)
+        reconcile(conn, run_id)
     if _is_due((settings.parquet_batch_cron,), before, at):
         lived.files += export(conn, settings).written
 

@@ -40,11 +40,24 @@ select source, outcome, count(*) as fetches, sum(rows_fetched)::bigint as rows_f
        sum(rows_rejected)::bigint as rows_rejected
 from raw.fetches group by 1, 2 order by 1, 2
 """
+_RECONCILIATION = """
+select quantity, left_source, right_source, right_series, count(*) as compared,
+       count(*) filter (where not agrees) as disagreeing, max(abs(difference)) as widest, min(tolerance) as tolerance,
+       max(ts) as newest
+from (
+  select distinct on (quantity, left_source, right_source, right_series, ts) *
+  from quality.reconciliation
+  where ts >= ops.now() - interval '10 days'
+  order by quantity, left_source, right_source, right_series, ts, reconciliation_id desc
+) as newest
+group by 1, 2, 3, 4 order by 1, 2, 3, 4
+"""
 
 
 def read_status(conn: psycopg.Connection, catalog: Catalog, settings: Settings) -> dict[str, Any]:
-    """The store's condition: clock, sources, hosts that gave trouble, series, windows of
-    history that are being loaded, what is lost of series, features, fetches and open rejects, as plain rows."""
+    """The store's condition, as plain rows: clock, sources, hosts that gave trouble, series, windows of history that
+    are being loaded, what is lost of series, features, fetches, open rejects, and how sources of one quantity agreed
+    in the last ten days."""
     now = clock.show(conn)
     return {
         "clock": now.mode,
@@ -60,6 +73,7 @@ def read_status(conn: psycopg.Connection, catalog: Catalog, settings: Settings) 
         "features": _rows(conn, _FEATURES),
         "fetches": _rows(conn, _FETCHES),
         "rejects": _rows(conn, _REJECTS),
+        "reconciliation": _rows(conn, _RECONCILIATION),
     }
 
 
