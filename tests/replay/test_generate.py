@@ -10,7 +10,7 @@ from feature_store.catalog import load_catalog
 from feature_store.catalog.release import release_at
 from feature_store.errors import ReplayError
 from feature_store.replay.folder import check, parse_instant
-from feature_store.replay.generate import generate
+from feature_store.replay.generate import SOURCES, generate
 from feature_store.replay.invented_fred import FRED
 
 from .conftest import GENERATED_AT as NOW
@@ -92,7 +92,8 @@ def test_wtregen_was_restated_in_millions(generated: Path) -> None:
 def test_the_same_seed_and_start_give_the_same_bytes(generated: Path, tmp_path: Path) -> None:
     generate(tmp_path, NOW)
     paths = [path.relative_to(generated) for path in generated.glob("*/*/*.csv")]
-    assert len(paths) == len(FRED) + 4
+    assert {path.parts[0] for path in paths} == set(SOURCES)
+    assert {path.relative_to(tmp_path) for path in tmp_path.glob("*/*/*.csv")} == set(paths)
     for path in paths:
         assert (tmp_path / path).read_bytes() == (generated / path).read_bytes()
     generate(tmp_path / "other", NOW, seed=8)
