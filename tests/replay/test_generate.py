@@ -93,6 +93,7 @@ def test_the_same_seed_and_start_give_the_same_bytes(generated: Path, tmp_path: 
     generate(tmp_path, NOW)
     paths = [path.relative_to(generated) for path in generated.glob("*/*/*.csv")]
     assert {path.parts[0] for path in paths} == set(SOURCES)
+    assert {path.relative_to(tmp_path) for path in tmp_path.glob("*/*/*.csv")} == set(paths)
     for path in paths:
         assert (tmp_path / path).read_bytes() == (generated / path).read_bytes()
     generate(tmp_path / "other", NOW, seed=8)

@@ -7,13 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from feature_store.catalog import load_catalog
 from feature_store.catalog.contracts import SeriesSpec
-from feature_store.errors import Malformed, Refused, Retriable, TooFast
+from feature_store.errors import CircuitOpen, Malformed, Refused, Retriable, TooFast
 from feature_store.sources import etherscan
 from feature_store.sources.budget import unlimited
+from feature_store.sources.circuit import Circuit
 from feature_store.sources.contract import Payload, Row, Window
 from feature_store.sources.http import Http
 
@@ -176,6 +178,16 @@ def test_a_spent_quota_waits_until_the_day_ends(upstream: Upstream) -> None:
     assert seconds is not None
     left = 86_400 - (before - before.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
     assert min(abs(seconds - left), abs(seconds - left - 86_400)) < 60
+
+
+def test_after_a_spent_quota_nobody_asks(upstream: Upstream, db: psycopg.Connection, dsn: str) -> None:
+    upstream.usual = Answer(body=body("0", "NOTOK", QUOTA))
+    circuit = Circuit(dsn, "etherscan", "api.etherscan.io")
+    with Http(upstream.url, unlimited(), {"apikey": KEY}, lambda: NOW, circuit) as http:
+        for error in (Retriable, CircuitOpen):
+            with pytest.raises(error):
+                list(etherscan.fetch(http, spec(), Window(NOW, NOW)))
+    assert len(upstream.arrivals) == 1
 
 
 @pytest.mark.parametrize(

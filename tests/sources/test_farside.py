@@ -1,8 +1,9 @@
 """Farside's page of flows, and every trap in it, through the connector alone."""
 
+import csv
 import json
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,16 @@ from typing import Any
 import pytest
 
 from feature_store.catalog import load_catalog
+from feature_store.catalog.calendars import sessions
 from feature_store.catalog.contracts import SeriesSpec
 from feature_store.catalog.release import release_at
 from feature_store.errors import Malformed, Refused
+from feature_store.replay.convert import Reading, convert
 from feature_store.sources import farside
 from feature_store.sources.budget import unlimited
 from feature_store.sources.contract import Payload, Row, Window
 from feature_store.sources.http import Http
+from tests.replay.server import Wall, serving, write
 
 from .upstream import Answer, Upstream, answering, wall
 
@@ -296,3 +300,45 @@ def test_the_recorded_challenge_is_recognised(upstream: Upstream) -> None:
     upstream.usual = Answer(body=(REAL / "cloudflare_challenge_eth_2026-02-11.html").read_text())
     with pytest.raises(Refused, match="challenge"):
         asked(upstream, None)
+
+
+def read_back(folder: Path, stream: str) -> dict[str, Row]:
+    """Everything that replay's page says of a folder, by day."""
+    at = Wall("2026-10-01T00:00:00+00:00")
+    with serving(folder, at) as url, Http(f"{url}/farside", unlimited(), {}, wall) as http:
+        pages = list(farside.fetch(http, spec(stream), Window(None, at())))
+    return {f"{read.ts.date()}": read for answer in pages for read in farside.parse(answer)}
+
+
+def test_the_real_flows_of_bitcoin_come_out_equal(real_series: Path, tmp_path: Path) -> None:
+    table = real_series / "etf_flows/btc_flows_by_fund_farside_2024_2025.csv"
+    told = {line["date"]: line for line in csv.DictReader(table.open())}
+    for fund in next(iter(told.values())).keys() - {"date", "Total"}:
+        convert(table, f"farside/btc/{fund}", tmp_path, Reading(value=fund))
+    held_against(told, read_back(tmp_path, "btc"), lambda line: Decimal(line["Total"]), lambda line: line)
+
+
+def test_the_real_flows_of_ether_come_out_equal(real_series: Path, tmp_path: Path) -> None:
+    content = json.loads((real_series / "etf_flows/eth_flows_by_fund_farside.json").read_text(), parse_float=Decimal)
+    told = {line["date"]: line for line in content["daily_flows"]}
+    for fund in content["metadata"]["tickers"]:
+        lines = [f"{day},{line['flows'][fund]}" for day, line in told.items()]
+        write(tmp_path, fund, "\n".join(["ts,value", *lines]) + "\n", "farside/eth")
+    held_against(told, read_back(tmp_path, "eth"), lambda line: line["total"], lambda line: line["flows"])
+
+
+def held_against(
+    told: dict[str, Any],
+    found: dict[str, Row],
+    total: Callable[[Any], Decimal],
+    flows: Callable[[Any], dict[str, Any]],
+) -> None:
+    """Every session of the table is there with its total and its funds, none partial; other days are not known."""
+    trading = {f"{day.date}" for day in sessions("nyse", *(date.fromisoformat(end) for end in (min(told), max(told))))}
+    assert len(trading & told.keys()) > 400
+    for day in trading & told.keys():
+        funds = json.loads(str(found[day].values["funds"]), parse_float=Decimal)
+        assert found[day].values["value"] == total(told[day])
+        assert funds == {fund: Decimal(str(flows(told[day])[fund])) for fund in funds}
+        assert found[day].values["is_partial"] is False
+    assert {read.values["value"] for day, read in found.items() if day not in trading} == {None}

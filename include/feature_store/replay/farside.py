@@ -5,9 +5,10 @@ what is not is listed in docs/replay.md.
 """
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from email.utils import format_datetime
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -28,8 +29,8 @@ PAGES: dict[str, tuple[str, int | None]] = {
     "/ethereum-etf-flow-all-data/": ("eth", None),
 }
 """Path → whose flows, and of how many of the newest days; None for all."""
-APPEARS = time(13, 6, tzinfo=UTC)
-"""When the row of a day is there, with `-` in each cell."""
+SINCE_MIDNIGHT = timedelta(hours=13, minutes=6)
+"""How long a day lasts, in UTC, before its row is there, with `-` in each cell."""
 TENTH = Decimal("0.1")
 WHOLE = Decimal(1)
 DAY = timedelta(days=1)
@@ -38,14 +39,34 @@ Flows = dict[str, dict[date, Decimal]]
 """What is known: flows in millions of USD by fund and day."""
 
 
+class Table(NamedTuple):
+    """All there is to show: the funds' tickers, the days, the summaries below them."""
+
+    tickers: list[str]
+    days: list[Line]
+    summaries: list[Line]
+
+
 def routes(folder: Folder, now: Now) -> list[BaseRoute]:
     """The four pages."""
+    last: dict[str, tuple[object, Table]] = {}
+    """By stream what its table was made of, and the table: between two changes it stays."""
+
+    def table(stream: str, instant: datetime) -> Table:
+        names = folder.names(SLUG, stream)
+        held = {name: found for name in names if (found := folder.history(SLUG, stream, name)) and found.rows}
+        begun = (instant - SINCE_MIDNIGHT).date()
+        made_of = (begun, [(name, history, history.visible(instant)) for name, history in held.items()])
+        if stream not in last or last[stream][0] != made_of:
+            last[stream] = (made_of, _table(stream, held, begun, instant))
+        return last[stream][1]
 
     def endpoint(stream: str, rows: int | None) -> Callable[[Request], Response]:
         def serve(_: Request) -> Response:
-            instant = now()
-            headers = {"Date": format_datetime(instant.astimezone(UTC), usegmt=True)}
-            return _html(_page(folder, stream, rows, instant), 200, headers)
+            instant = now().astimezone(UTC)
+            tickers, days, summaries = table(stream, instant)
+            text = page(stream, tickers, days if rows is None else days[-rows:], summaries)
+            return _html(text, 200, {"Date": format_datetime(instant, usegmt=True)})
 
         return serve
 
@@ -61,28 +82,23 @@ def refuse(request: Request, status: int, message: str, retry_after: int | None 
     return _html(ERROR.format(status=status, message=message), status, {"Server": "cloudflare"})
 
 
-def _page(folder: Folder, stream: str, rows: int | None, now: datetime) -> str:
-    names = folder.names(SLUG, stream)
-    held = {name: found for name in names if (found := folder.history(SLUG, stream, name)) and found.rows}
-    days = _days(held, now)
+def _table(stream: str, held: dict[str, History], begun: date, now: datetime) -> Table:
+    days = _days(held, begun)
     told = {name: _told(history, now, days) for name, history in held.items()}
-    shown = [name for name in _in_order(stream, told) if days and held[name].rows[0].ts.date() <= days[-1]]
+    shown = [name for name in _in_order(stream, told) if days and _span(held[name])[0] <= days[-1]]
     flows = {name: told[name] for name in shown}
     lines = [_line(flows, day) for day in days]
-    return page(stream, shown, lines if rows is None else lines[-rows:], _summaries(flows, lines))
+    return Table(shown, lines, _summaries(flows, lines))
 
 
-def _days(held: dict[str, History], now: datetime) -> list[date]:
+def _days(held: dict[str, History], begun: date) -> list[date]:
     """The weekdays that have a row: from the first that any fund has, to the last, as far as they have begun."""
     ends = [day for history in held.values() for day in _span(history)]
     if not ends:
         return []
-    day, last, found = min(ends), max(ends), []
-    while day <= last and datetime.combine(day, APPEARS) <= now:
-        if day.weekday() < 5:
-            found.append(day)
-        day += DAY
-    return found
+    first, last = min(ends), min(max(ends), begun)
+    days = (first + DAY * at for at in range((last - first).days + 1))
+    return [day for day in days if day.weekday() < 5]
 
 
 def _span(history: History) -> tuple[date, date]:
