@@ -14,13 +14,13 @@ from starlette.routing import Mount as PathMount
 from starlette.routing import Route
 
 from feature_store.errors import FeatureStoreError, ReplayError
-from feature_store.replay import binance, fred
+from feature_store.replay import binance, fred, tradingview
 from feature_store.replay.faults import FaultInjector, Faults, admin_routes
 from feature_store.replay.folder import Folder
 from feature_store.replay.mount import Mount, Now
 from feature_store.replay.schedule import CatalogSchedule, Schedule
 
-MOUNTS: tuple[Mount, ...] = (fred.MOUNT, binance.MOUNT)
+MOUNTS: tuple[Mount, ...] = (fred.MOUNT, binance.MOUNT, tradingview.MOUNT)
 
 
 class ClockUnreachableError(ReplayError):

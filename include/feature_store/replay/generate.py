@@ -16,12 +16,17 @@ from feature_store.replay.convert import write_csv
 from feature_store.replay.invented import Extent, Invented
 from feature_store.replay.invented_binance import binance
 from feature_store.replay.invented_fred import fred
+from feature_store.replay.invented_tradingview import tradingview
 
 YEARS, AHEAD = 8, timedelta(days=60)
 MINUTES_BACK = MINUTES_AHEAD = timedelta(days=30)
 MANIFEST = "replay.json"
 
-SOURCES: dict[str, Callable[[Catalog, Extent], Iterator[Invented]]] = {"fred": fred, "binance": binance}
+SOURCES: dict[str, Callable[[Catalog, Extent], Iterator[Invented]]] = {
+    "fred": fred,
+    "binance": binance,
+    "tradingview": tradingview,
+}
 """Slug → what invents its series."""
 
 
