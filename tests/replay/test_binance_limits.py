@@ -31,6 +31,11 @@ def test_weight_adds_up_within_a_minute_and_starts_anew_with_the_next(seconds: S
     assert weights.use(5) == Verdict(200, 5, 0)
 
 
+def test_a_clock_that_is_turned_to_another_minute_starts_anew_too(seconds: Seconds) -> None:
+    weights = Weights(100, seconds)
+    assert [weights.use(60, minute).status for minute in (1, 2, 3, 3)] == [200, 200, 200, 429]
+
+
 def test_above_the_limit_the_rest_of_the_minute_is_to_be_waited(seconds: Seconds) -> None:
     weights = Weights(100, seconds)
     assert weights.use(100) == Verdict(200, 100, 0)

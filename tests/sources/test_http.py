@@ -12,10 +12,10 @@ from feature_store.errors import Refused, Retriable, TooFast
 from feature_store.sources import patience
 from feature_store.sources.budget import unlimited
 from feature_store.sources.circuit import Circuit
-from feature_store.sources.http import Http, _wait_for
+from feature_store.sources.http import Http, OwnAddress, _wait_for
 from tests.replay.server import Wall, serving, write
 
-from .upstream import Answer, answering, wall
+from .upstream import Answer, Upstream, answering, wall
 
 SECRET = "k" * 32
 
@@ -57,6 +57,60 @@ def test_a_source_that_echoes_the_key_is_redacted(http: Http, upstream: str) -> 
     httpx.post(f"{upstream}/_faults", json=fault).raise_for_status()
     with pytest.raises(Refused, match=r"api_key \*\*\* is odd"):
         http.get("series", ASKED)
+
+
+TOKEN, PASSWORD = "t0k3n", "pa55w0rd"
+
+
+@pytest.fixture
+def datafeed() -> Iterator[tuple[Upstream, Http]]:
+    """A datafeed behind an address full of secrets."""
+    with answering() as upstream:
+        address = f"{upstream.url.replace('//', f'//me:{PASSWORD}@')}/udf/{TOKEN}/?session=s3ss10n"
+        with Http(OwnAddress("DATAFEED_URL", address), unlimited(), {}, wall) as http:
+            yield upstream, http
+
+
+def is_untold(said: str) -> bool:
+    return not any(secret in said for secret in (TOKEN, PASSWORD, "s3ss10n", "127.0.0.1", "/udf"))
+
+
+def test_the_users_own_address_is_asked_and_told_nowhere(
+    datafeed: tuple[Upstream, Http], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    payload = datafeed[1].get("history", {"symbol": "A:B"})
+    assert datafeed[0].paths == [f"/udf/{TOKEN}/history?symbol=A%3AB&session=s3ss10n"]
+    assert payload.url == "DATAFEED_URL/history?symbol=A%3AB"
+    assert is_untold(f"{payload!r}{caplog.text}")
+
+
+@pytest.mark.parametrize("echo", ["/udf/t0k3n/history", "http://me:pa55w0rd@127.0.0.1/", "?session=s3ss10n"])
+def test_a_datafeed_that_echoes_its_address_is_redacted(datafeed: tuple[Upstream, Http], echo: str) -> None:
+    datafeed[0].usual = Answer(404, body=f"there is no {echo}")
+    with pytest.raises(Refused, match=r"DATAFEED_URL/history answered 404: there is no .*\*\*\*") as raised:
+        datafeed[1].get("history", {})
+    assert is_untold(f"{raised.value!r}")
+
+
+def test_an_own_address_that_does_not_answer_is_not_named(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with answering() as upstream:
+        gone = upstream.url
+    own = OwnAddress("DATAFEED_URL", gone)
+    with (
+        Http(own, unlimited(), {}, wall) as http,
+        stamina.set_testing(True, attempts=1),
+        pytest.raises(Retriable, match="DATAFEED_URL/history: no answer") as raised,
+    ):
+        http.get("history", {})
+    assert "127.0.0.1" not in f"{raised.value!r}{own!r}{caplog.text}"
+
+
+@pytest.mark.parametrize("wrong", ["", "feed.example.com/udf", "ftp://feed.example.com", "https://", "https://a b:x"])
+def test_an_address_that_cannot_be_asked_is_told_beforehand(wrong: str) -> None:
+    assert not OwnAddress("DATAFEED_URL", wrong).is_whole()
+    assert OwnAddress("DATAFEED_URL", "https://feed.example.com/udf").is_whole()
 
 
 def test_what_may_pass_is_tried_again(http: Http, upstream: str, monkeypatch: pytest.MonkeyPatch) -> None:

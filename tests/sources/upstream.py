@@ -25,13 +25,15 @@ def wall() -> datetime:
 
 
 class Upstream:
-    """What waits to be answered, oldest first and then `usual` for ever, and when requests arrived (epoch seconds)."""
+    """What waits to be answered, oldest first and then `usual` for ever, and when requests arrived (epoch
+    seconds), for which paths."""
 
     def __init__(self) -> None:
         self.url = ""
         self.answers: deque[Answer] = deque()
         self.usual = Answer()
         self.arrivals: list[float] = []
+        self.paths: list[str] = []
         self.arrived = threading.Condition()
 
     def note(self) -> Answer:
@@ -53,6 +55,7 @@ def answering() -> Iterator[Upstream]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            upstream.paths.append(self.path)
             answer = upstream.note()
             if answer.status == 0:
                 self.close_connection = True

@@ -14,7 +14,7 @@ from starlette.routing import Mount as PathMount
 from starlette.routing import Route
 
 from feature_store.errors import FeatureStoreError, ReplayError
-from feature_store.replay import binance, blockchain, cex, defillama, etherscan, farside, fred
+from feature_store.replay import binance, blockchain, cex, defillama, etherscan, farside, fred, tradingview
 from feature_store.replay.faults import FaultInjector, Faults, admin_routes
 from feature_store.replay.folder import Folder
 from feature_store.replay.mount import Mount, Now
@@ -27,6 +27,7 @@ MOUNTS: tuple[Mount, ...] = (
     binance.MOUNT,
     blockchain.MOUNT,
     etherscan.MOUNT,
+    tradingview.MOUNT,
     cex.MOUNT,
 )
 

@@ -63,7 +63,8 @@ def routes(folder: Folder, now: Now) -> list[BaseRoute]:
     def endpoint(answer: Answer, weight: Callable[[QueryParams], int]) -> Callable[[Request], Response]:
         def serve(request: Request) -> Response:
             instant = now()
-            verdict = allowances[family_of(request)].use(weight(request.query_params))
+            minute = _ms(instant) // MINUTE
+            verdict = allowances[family_of(request)].use(weight(request.query_params), minute)
             if verdict.status == 200:
                 response = _answered(answer, folder, request.query_params, _ms(instant))
             else:

@@ -1,6 +1,7 @@
 """Binance's limits: request weights by the minute, a warning, and a ban for who does not heed it.
 
-They count in real time, like the clients that must obey them.
+They count in real time, like the clients that must obey them; a clock that is turned to another minute ends one too,
+else who lives through a day in minutes would be held up by a real host's limits.
 """
 
 import math
@@ -38,20 +39,20 @@ class Weights:
         """`limit` is the weight a minute allows; `seconds` gives the time since 1970."""
         self.limit = limit
         self._seconds = seconds
-        self._minute = 0
+        self._minute = (0, 0)
         self._used = 0
         self._warned = 0
         self._banned_until = 0.0
         self._lock = threading.Lock()
 
-    def use(self, weight: int) -> Verdict:
-        """Count one request."""
+    def use(self, weight: int, minute: int = 0) -> Verdict:
+        """Count one request, made in a minute of the store's clock."""
         with self._lock:
             now = self._seconds()
             if now < self._banned_until:
                 return Verdict(418, self._used, math.ceil(self._banned_until - now))
-            if self._minute != int(now // 60):
-                self._minute, self._used, self._warned = int(now // 60), 0, 0
+            if self._minute != (int(now // 60), minute):
+                self._minute, self._used, self._warned = (int(now // 60), minute), 0, 0
             self._used += weight
             if self._used <= self.limit:
                 return Verdict(200, self._used, 0)
@@ -59,4 +60,4 @@ class Weights:
             if self._warned > PATIENCE:
                 self._banned_until = now + BAN_SECONDS
                 return Verdict(418, self._used, BAN_SECONDS)
-            return Verdict(429, self._used, math.ceil(60 * (self._minute + 1) - now))
+            return Verdict(429, self._used, math.ceil(60 * (self._minute[0] + 1) - now))

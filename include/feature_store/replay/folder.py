@@ -99,6 +99,10 @@ class Folder:
             parsed: T = held[1]
             return parsed
 
+    def calendar(self, slug: str, stream: str, series: str) -> str | None:
+        """The calendar of the series, `None` where the catalog does not know it."""
+        return self._schedule.calendar(slug, stream, series)
+
     def names(self, slug: str, stream: str) -> list[str]:
         """The series that a stream has files for, in their order."""
         return sorted(path.stem for path in (self.root / slug / stream).glob("*.csv"))

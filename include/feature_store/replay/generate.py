@@ -20,6 +20,7 @@ from feature_store.replay.invented_defillama import defillama
 from feature_store.replay.invented_etherscan import etherscan
 from feature_store.replay.invented_farside import farside
 from feature_store.replay.invented_fred import fred
+from feature_store.replay.invented_tradingview import tradingview
 
 YEARS, AHEAD = 8, timedelta(days=60)
 MINUTES_BACK = MINUTES_AHEAD = timedelta(days=30)
@@ -32,6 +33,7 @@ SOURCES: dict[str, Callable[[Catalog, Extent], Iterator[Invented]]] = {
     "blockchain": blockchain,
     "farside": farside,
     "etherscan": etherscan,
+    "tradingview": tradingview,
 }
 """Slug → what invents its series."""
 

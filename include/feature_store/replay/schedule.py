@@ -22,6 +22,9 @@ class Schedule(Protocol):
     def unit(self, slug: str, stream: str, series: str) -> str | None:
         """The unit the source states today."""
 
+    def calendar(self, slug: str, stream: str, series: str) -> str | None:
+        """The calendar on whose sessions there are values."""
+
 
 class CatalogSchedule:
     """The catalog's release rules and units; the catalog is read at the first question."""
@@ -45,6 +48,11 @@ class CatalogSchedule:
                 return list(scale)[-1]
         declared = self._catalog.source(slug).streams[stream].series.get(series)
         return declared.unit if declared else None
+
+    def calendar(self, slug: str, stream: str, series: str) -> str | None:
+        """The calendar on whose sessions there are values."""
+        spec = self.spec(slug, stream, series)
+        return spec.calendar if spec else None
 
     def spec(self, slug: str, stream: str, series: str) -> SeriesSpec | None:
         """The series as the catalog has it."""
