@@ -52,7 +52,8 @@ FIELDS = {
     ("etherscan", "gasoracle"): "ProposeGasPrice",
     ("tradingview", "history"): "c",
 }
-"""A field of each stream without which its answers cannot be read."""
+"""A field of each stream without which its answers cannot be read. Farside's pages have no fields, and a round of the
+aggregator outlives a venue that lacks one: their own tests spoil them."""
 
 every_stream = pytest.mark.parametrize(("slug", "stream"), STREAMS, ids=str)
 
@@ -139,6 +140,8 @@ def test_asking_again_at_the_same_instant_adds_nothing(store: Store, slug: str, 
 
 @every_stream
 def test_a_missing_field_rejects_the_answer_with_its_fetch(store: Store, slug: str, stream: str) -> None:
+    if (slug, stream) not in FIELDS:
+        pytest.skip("spoilt in the source's own tests")
     before = rows(store, slug, stream)
     path = {"observations": "series/observations"}.get(stream) if slug == "fred" else None
     store.fault(kind="dropped", source=slug, field=FIELDS[slug, stream], count=None, **({"path": path} if path else {}))
