@@ -25,6 +25,27 @@
   ]) }}
 {%- endmacro %}
 
+{# Those of them that this run reads anything of. Asked before their SQL is made: to plan all of them costs more than a
+   minute's rows do. Never none, for a run without news is made of SQL too. #}
+{% macro points_models_of_run() -%}
+  {%- set models = points_models() -%}
+  {%- if not execute or flags.FULL_REFRESH -%} {{ return(models) }} {%- endif -%}
+  {%- call statement('of_run', fetch_result=True) -%}
+    with remapped as (
+      select from {{ source('registry', 'feature_series') }} where {{ is_new('xid') }} limit 1
+    )
+    {%- for model in models %}
+    select '{{ model }}' from (select) as once
+    where
+      exists (select from raw.{{ (model | replace('points_', '', 1)) | replace('__', '_', 1) }} where {{ is_new('xid') }})
+      or exists (select from remapped)
+    {% if not loop.last %}union all{% endif %}
+    {%- endfor %}
+  {%- endcall -%}
+  {%- set of_run = load_result('of_run')['data'] | map(attribute=0) | list -%}
+  {{ return(of_run or models[:1]) }}
+{%- endmacro %}
+
 {# Every version of every point that readings of a stream make, in the feature's unit, exact. `fields` are the columns
    that a feature may name as its number. `only` keeps readings in raw that are no points, `meta` is what else is known of
    a reading, `share` how much of what was asked for it holds, 0 to 1: SQL over the reading, `stated`. #}

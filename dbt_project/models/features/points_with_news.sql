@@ -3,7 +3,7 @@
 
 -- New rows and new mappings are asked for apart: each has an index that way.
 with news as (
-  {% for points in points_models() %}
+  {% for points in points_models_of_run() %}
     select
       feature_id,
       version,

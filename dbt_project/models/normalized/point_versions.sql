@@ -1,6 +1,6 @@
 -- One row: a version that raw rows make. All versions of every point that has news, so that the writer can compare.
 with readings as (
-  {% for points in points_models() %}
+  {% for points in points_models_of_run() %}
     select point.*
     from {{ ref(points) }} as point
     inner join {{ ref('points_with_news') }} using (feature_id, version, source_slug, stream, series, ts)
