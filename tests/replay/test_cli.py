@@ -65,4 +65,4 @@ def test_convert_tells_what_it_wrote(tmp_path: Path) -> None:
 
 def test_generate_fills_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FEATURE_STORE_HOME", str(tmp_path / "home"))
-    assert run("generate", "--folder", str(tmp_path / "mine")) == f"{tmp_path / 'mine'}: 10 series\n"
+    assert run("generate", "--folder", str(tmp_path / "mine")) == f"{tmp_path / 'mine'}: 14 series\n"
