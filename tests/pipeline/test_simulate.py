@@ -27,6 +27,8 @@ def served(store: Store) -> Store:
         candles(store.folder, symbol, [candle("2024-03-01T00:00:00Z", at, 100 + at % 50) for at in range(3 * 1440)])
         settled = "ts,value,mark_price\n2024-03-01T00:00:00.013Z,0.0001,61000.5\n2024-03-01T08:00:00Z,-0.0002,\n"
         write(store.folder, symbol, settled, "binance/funding_rate")
+    interest = "ts,sum_open_interest,sum_open_interest_value\n2024-03-01T00:00:00Z,100000.5,6000000000.5\n"
+    write(store.folder, "BTCUSDT", interest, "binance/open_interest_hist")
     return store
 
 
@@ -41,8 +43,8 @@ def test_a_day_lived_through_ends_as_a_day_loaded(served: Store, s3: Server) -> 
     assert lived.appended > 13 * 60
     assert clock.show(served.conn).mode == "frozen"
     assert clock.now(served.conn) == instants[-1]
-    assert lived.failures, "FRED's series are not served"
-    assert all("/fred/" in failure for failure in lived.failures)
+    assert lived.failures, "the series of other sources are not served"
+    assert not any("/binance/" in failure for failure in lived.failures)
     assert served.count("ops.exported_files") == 5, "two prices, the volume, its twin and the rate of one day"
     hash_lived = served.hash()
     served.forget()
@@ -64,7 +66,8 @@ def test_a_new_store_walks_its_snapshots_through_the_last_day(served: Store) -> 
     now = DAY + timedelta(days=2)
     served.at(now)
     counts = walk_snapshots(served.conn, shipped(), served.settings)
-    assert counts.loaded == counts.fetched == served.count("raw.binance_ticker_24h") == 2 * 95
+    assert counts.loaded == counts.fetched == (2 + 1 + 1) * 95, "statistics of two, a book, open interest"
+    assert served.count("raw.binance_ticker_24h") == 2 * served.count("raw.binance_depth") == 2 * 95
     assert clock.show(served.conn) == clock.Clock("frozen", now)
     assert served.count("ops.window_progress") == 0
     latest = served.conn.execute("select min(ts), max(ts) from raw.binance_ticker_24h").fetchone()

@@ -140,6 +140,7 @@ def test_the_history_of_open_interest_weighs_nothing(binance: Binance, folder: P
     ("rows", "said"),
     [
         (["2024-03-01T11:55:00Z,x,3"], "BTCUSDT.csv:2: column 'sum_open_interest' holds 'x'"),
+        (["2024-03-01T11:55:00Z,1,6e9"], "BTCUSDT.csv:2: column 'sum_open_interest_value' holds '6e9'"),
         (["2024-03-01T11:55:00,1,3"], "BTCUSDT.csv:2: column 'ts' holds"),
         (["2024-03-01T11:55:00Z,1,3"] * 2, "BTCUSDT.csv:3: column 'ts' is not later"),
         (["2024-03-01T11:55:00Z,1"], "BTCUSDT.csv:2: 2 cells"),

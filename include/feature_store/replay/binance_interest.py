@@ -1,15 +1,18 @@
 """Tables of open interest: `ts,sum_open_interest,sum_open_interest_value`, a row every five minutes."""
 
 import csv
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from feature_store.errors import ReplayError
-from feature_store.replay.folder import INSTANT, NUMBER, parse_instant
+from feature_store.replay.folder import INSTANT, parse_instant
 
 COLUMNS = ("ts", "sum_open_interest", "sum_open_interest_value")
+NUMBER = re.compile(r"\d+(\.\d+)?")
+"""As Binance writes one, for it is served as it is written."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -55,7 +58,9 @@ def load_interests(path: Path) -> Interests:
                 raise ReplayError(f"{place}: column 'ts' holds {cells[0]!r}; allowed is {INSTANT}") from None
             for column, text in zip(COLUMNS[1:], cells[1:], strict=True):
                 if not NUMBER.fullmatch(text):
-                    raise ReplayError(f"{place}: column {column!r} holds {text!r}; allowed is a decimal number")
+                    raise ReplayError(
+                        f"{place}: column {column!r} holds {text!r}; allowed is a decimal number, without exponent"
+                    )
             if found.times and ts <= found.times[-1]:
                 raise ReplayError(f"{place}: column 'ts' is not later than the row before")
             found.times.append(ts)

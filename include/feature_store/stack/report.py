@@ -17,7 +17,7 @@ LATEST = """
 with held as (
   select feature_id, count(*) as points, min(ts) as first_ts from features.features_values group by feature_id
 )
-select feature_id, points, first_ts, ts, value, unit, available_at, available_basis, is_provisional, is_stale
+select feature_id, points, first_ts, ts, value, unit, available_basis, is_provisional, is_stale
 from features.latest left join held using (feature_id) order by feature_id
 """
 
@@ -45,11 +45,10 @@ def print_features(console: Console, dsn: str) -> int:
     with psycopg.connect(dsn) as connection:
         rows = connection.execute(LATEST).fetchall()
     table = Table(title="Features: points and latest values, UTC")
-    for name in ("feature", "points", "first ts", "last ts", "value", "unit", "available at", "basis", "stale"):
+    for name in ("feature", "points", "first ts", "last ts", "value", "unit", "basis", "stale"):
         table.add_column(name, justify="right" if name in ("points", "value") else "left", no_wrap=True)
-    for feature_id, points, first, ts, value, unit, available_at, basis, is_provisional, is_stale in rows:
-        note = f"{basis}, provisional" if is_provisional else basis
-        said = [f"{points:,}", _at(first), _at(ts), _number(value), unit, _at(available_at), note]
+    for feature_id, points, first, ts, value, unit, basis, is_provisional, is_stale in rows:
+        said = [f"{points:,}", _at(first), _at(ts), _number(value), unit, "provisional" if is_provisional else basis]
         table.add_row(feature_id, *said, "stale" if is_stale else "no")
     console.print(table)
     return len(rows)
