@@ -65,7 +65,7 @@ def test_status_is_readable_by_scripts(env: dict[str, str]) -> None:
     status = json.loads(call(env, "status", "--json"))
     assert status["clock"] == "real"
     assert {"series", "features", "fetches", "rejects", "sources"} < set(status)
-    assert "no connector yet" in call(env, "status")
+    assert "connected" in call(env, "status")
 
 
 def test_without_a_stack_the_error_says_how_to_start_one(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import httpx
 import psycopg
@@ -179,10 +180,16 @@ def test_payloads_are_kept_byte_for_byte(loaded: Store) -> None:
         assert (hashlib.sha256(body).hexdigest(), len(body)) == (digest, size)
 
 
-def test_another_source_has_no_connector_yet(store: Store) -> None:
-    series = store.catalog.series("etherscan", "gasoracle")[0]
-    with pytest.raises(CatalogError, match="no connector yet"):
-        ingest(store.conn, store.catalog, store.settings, series)
+def test_a_source_that_nobody_wrote_a_connector_for_is_named(store: Store) -> None:
+    fred = store.catalog.sources["fred"].model_copy(update={"id": "ninth", "slug": "ninth"})
+    catalog = replace(store.catalog, sources={**store.catalog.sources, "ninth": fred})
+    series = catalog.series("fred", "observations")[0].model_copy(update={"source_slug": "ninth"})
+    with pytest.raises(CatalogError, match=r"no connector yet.*feature_store\.sources\.ninth"):
+        ingest(store.conn, catalog, store.settings, series)
+    connectors = {
+        row["source"]: row["connector"] for row in read_status(store.conn, catalog, store.settings)["sources"]
+    }
+    assert connectors["ninth"] == "no connector yet"
 
 
 def clear(store: Store) -> None:

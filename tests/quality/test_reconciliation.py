@@ -8,6 +8,7 @@ import pytest
 from feature_store import clock
 from feature_store.catalog import Catalog
 from feature_store.quality.reconciliation import PAIRS, Reconciled, reconcile
+from feature_store.settings import load_settings
 from feature_store.warehouse.status import read_status
 
 NOW = datetime(2026, 11, 21, 2, 0, tzinfo=UTC)
@@ -201,12 +202,12 @@ def test_status_shows_who_disagrees(conn: psycopg.Connection, catalog: Catalog) 
     bar(conn, 6655.25)
     observation(conn, 6600)
     reconcile(conn)
-    [shown] = read_status(conn, catalog)["reconciliation"]
+    [shown] = read_status(conn, catalog, load_settings())["reconciliation"]
     assert (shown["quantity"], shown["compared"], shown["disagreeing"]) == ("S&P 500, close of the session", 1, 1)
     assert float(shown["widest"]) == pytest.approx(55.25 / 6655.25)
     observation(conn, 6655.25, fetch=2)
     reconcile(conn)
-    [shown] = read_status(conn, catalog)["reconciliation"]
+    [shown] = read_status(conn, catalog, load_settings())["reconciliation"]
     assert (shown["compared"], shown["disagreeing"]) == (1, 0)
 
 

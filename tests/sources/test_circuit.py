@@ -16,6 +16,7 @@ from feature_store import clock
 from feature_store.catalog import load_catalog
 from feature_store.catalog.contracts import UsedWeight
 from feature_store.errors import CircuitOpen, Refused, Retriable, SourceError, TooFast, WarehouseError
+from feature_store.settings import load_settings
 from feature_store.sources.budget import pool, unlimited
 from feature_store.sources.circuit import Circuit, circuits
 from feature_store.sources.http import Http
@@ -288,11 +289,11 @@ def test_without_the_database_nothing_is_asked(dsn: str, upstream: Upstream) -> 
 
 def test_status_shows_hosts_with_something_to_say(dsn: str, db: psycopg.Connection, upstream: Upstream) -> None:
     ask(dsn, upstream.url)
-    assert read_status(db, load_catalog())["circuits"] == []
+    assert read_status(db, load_catalog(), load_settings())["circuits"] == []
     upstream.answers.append(Answer(451, body="not here"))
     with pytest.raises(Refused):
         ask(dsn, upstream.url)
-    shown = read_status(db, load_catalog())["circuits"]
+    shown = read_status(db, load_catalog(), load_settings())["circuits"]
     assert [(found["host"], found["source"], found["state"]) for found in shown] == [(HOST, "binance", "open")]
     assert shown[0]["reason"].startswith("answered 451: not here. ")
     assert shown[0]["since"] < shown[0]["until"]

@@ -87,7 +87,7 @@ def test_a_clock_that_jumps_forty_days_leaves_a_gap_that_status_shows(
     ingest(db, catalog, settings, series)
     turn(NOON + 40 * DAY + FIVE)
     assert ingest(db, catalog, settings, series).loaded == 1
-    (gap,) = read_status(db, catalog)["gaps"]
+    (gap,) = read_status(db, catalog, settings)["gaps"]
     assert (gap["source"], gap["stream"], gap["series"]) == ("binance", "open_interest_hist", "BTCUSDT")
     assert (gap["since"], gap["until"]) == (NOON, NOON + 10 * DAY + EDGE)
     assert gap["noticed_at"] == NOON + 40 * DAY
