@@ -12,7 +12,7 @@ from feature_store.stack.processes import listening_sockets, stack_processes
 from .running import Running
 
 CHROMIUM = shutil.which("chromium")
-FEATURES = 10
+FEATURES = 25
 
 
 def test_up_prints_the_features_and_the_logins(stack: Running) -> None:
