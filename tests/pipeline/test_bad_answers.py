@@ -186,9 +186,7 @@ def test_a_source_that_nobody_wrote_a_connector_for_is_named(store: Store) -> No
     series = catalog.series("fred", "observations")[0].model_copy(update={"source_slug": "ninth"})
     with pytest.raises(CatalogError, match=r"no connector yet.*feature_store\.sources\.ninth"):
         ingest(store.conn, catalog, store.settings, series)
-    connectors = {
-        row["source"]: row["connector"] for row in read_status(store.conn, catalog, store.settings)["sources"]
-    }
+    told = read_status(store.conn, catalog, store.settings)["sources"]
     assert {"source": "ninth", "connector": "no connector yet"} in told
 
 
