@@ -12,7 +12,7 @@ from feature_store.settings import Settings
 from feature_store.warehouse.landing import Place
 from feature_store.warehouse.loading import Counts
 
-SPAN, STEP = timedelta(hours=24), timedelta(minutes=15)
+SPAN, STEP = timedelta(hours=24), timedelta(minutes=30)
 
 WALK = Place("clock", "walk", "UTC")
 """Under which name ops.window_progress notes the walk; its series is the mode in which the clock ran."""
