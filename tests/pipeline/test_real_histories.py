@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -10,8 +10,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from feature_store.catalog import Catalog, FeatureSpec
+from feature_store.catalog.calendars import sessions
 from feature_store.catalog.contracts import DayRule, Quality
-from feature_store.replay.convert import convert
+from feature_store.replay.convert import Reading, convert
+from feature_store.sources.contract import Window
+from feature_store.warehouse.ingest import ingest
+from tests.replay.server import write
 
 from .store import RRP, TGA, WALCL, Store, open_store, shipped, with_features
 
@@ -122,3 +126,76 @@ def test_vintages_that_were_seen_are_kept(store: Store, real_series: Path) -> No
         # At the release scheduled for that date, else (the poller paused) at the end of it.
         assert basis == "vintage"
         assert (available_at - timedelta(microseconds=1)).astimezone(ST_LOUIS).date() == seen, ts
+
+
+def table(path: Path, ts: str) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        return [{**row, "day": row[ts]} for row in csv.DictReader(file)]
+
+
+def take(store: Store, slug: str, stream: str) -> None:
+    """Everything of a stream, into features."""
+    store.at("2026-10-01")
+    for series in store.catalog.series(slug, stream):
+        if any((store.folder / slug / stream).glob("*.csv")):
+            window = Window(datetime(1990, 1, 1, tzinfo=UTC), store.now())
+            ingest(store.conn, store.catalog, store.settings, series, window)
+    store.transform()
+
+
+def test_real_flows_come_out_as_the_sum_of_their_funds(store: Store, real_series: Path) -> None:
+    source = real_series / "etf_flows" / "btc_flows_by_fund_farside_2024_2025.csv"
+    rows = table(source, "date")
+    for fund in rows[0].keys() - {"date", "day", "Total"}:
+        convert(source, f"farside/btc/{fund}", store.folder, Reading(value=fund))
+    take(store, "farside", "btc")
+    open_days = {session.date.isoformat() for session in sessions("nyse", date(2024, 1, 11), date(2025, 9, 2))}
+    expected = {row["day"]: float(Decimal(row["Total"]) * 10**6) for row in rows if row["day"] in open_days}
+    held = store.values("crypto/etf/btc_net_flow_usd")
+    assert len(expected) > 400
+    assert {day: held.get(day) for day in expected} == expected
+
+
+def test_real_market_values_of_stablecoins_come_out_as_they_are(store: Store, real_series: Path) -> None:
+    source = real_series / "stablecoin_mcap" / "stablecoin_supply_finance-terminal.csv"
+    convert(source, "defillama/stablecoincharts/all", store.folder)
+    take(store, "defillama", "stablecoincharts")
+    expected = {row["day"]: float(row["value"]) for row in table(source, "as_of")}
+    assert len(expected) > 3_000
+    assert store.values("crypto/stables/mcap_total_usd") == expected
+
+
+@pytest.mark.parametrize(
+    ("feature", "symbol", "file", "ts", "close"),
+    [
+        ("macro/us/vix_index", "CBOE_VIX", "vixcls/vix_finance-terminal.csv", "as_of", "value"),
+        ("macro/us/spx_index", "SP_SPX", "sp500/SP500_macro-observer.csv", "Date", "Value"),
+        ("macro/us/dxy_index", "TVC_DXY", "dtwexbgs_dxy/DXY_yahoo_2024_2026.csv", "Date", "Close"),
+    ],
+)
+def test_real_closes_of_an_index_come_out_as_they_are(
+    store: Store, real_series: Path, feature: str, symbol: str, file: str, ts: str, close: str
+) -> None:
+    rows = [row for row in table(real_series / file, ts) if row[close]]
+    lines = [f"{row['day']},,,,{row[close]}," for row in rows]
+    write(store.folder, symbol, "\n".join(["ts,open,high,low,close,volume", *lines]) + "\n", "tradingview/history")
+    store.at("2026-10-01")
+    [series] = [s for s in store.catalog.series("tradingview", "history") if s.name.replace(":", "_") == symbol]
+    ingest(store.conn, store.catalog, store.settings, series)
+    store.transform()
+    assert store.values(feature) == {row["day"]: float(row[close]) for row in rows}
+
+
+def test_real_settlements_come_out_at_their_slots(store: Store, real_series: Path) -> None:
+    source = real_series / "funding_rate" / "BTCUSDT_funding_8h.csv"
+    convert(source, "binance/funding_rate/BTCUSDT", store.folder)
+    store.at("2026-10-01")
+    series = store.catalog.series("binance", "funding_rate")[0]
+    ingest(store.conn, store.catalog, store.settings, series, Window(datetime(2019, 1, 1, tzinfo=UTC), store.now()))
+    store.transform()
+    # The table was written from floats; Binance states eight decimals.
+    rows = [(int(row["fundingTime"]), round(float(row["fundingRate"]), 8)) for row in table(source, "fundingTime")]
+    expected = {datetime.fromtimestamp(round(ms / 1000), UTC): rate for ms, rate in rows}
+    held = store.versions_with_times("cex/binance/btcusdt_funding_rate")
+    assert {ts: value for ts, value, *_ in held} == expected
+    assert len(expected) == 6713
