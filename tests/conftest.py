@@ -20,6 +20,14 @@ from .archive.store import Server
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "real"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes test, a file is one process's, whose fixtures it shares; the running stack comes first."""
+    for item in items:
+        is_stack = item.path.parent.name == "stack"
+        item.add_marker(pytest.mark.xdist_group("stack" if is_stack else str(item.path)))
+    items.sort(key=lambda item: item.path.parent.name != "stack")
+
+
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The DSN of the server's maintenance database."""
