@@ -21,7 +21,7 @@ SHARED = Path(__file__).resolve().parents[2] / "shared" / "real"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes test, a file is one process's, whose fixtures it shares; the running stack comes first."""
+    """Where several processes test, a file with its fixtures is for one of them; the running stack comes first."""
     for item in items:
         is_stack = item.path.parent.name == "stack"
         item.add_marker(pytest.mark.xdist_group("stack" if is_stack else str(item.path)))
