@@ -17,7 +17,7 @@ def judge_raw_table(table: str) -> None:
     context = get_current_context()
     context["table"] = table
     with connect() as conn:
-        judge_raw(conn, load_catalog(), context["run_id"], table)
+        judge_raw(conn, load_catalog(), context["run_id"], table, docs="later")
 
 
 @task

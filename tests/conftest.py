@@ -7,6 +7,8 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from feature_store.stack.ports import free_port
 from feature_store.stack.postgres import scratch_postgres
@@ -20,12 +22,29 @@ from .archive.store import Server
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "real"
 
 
+class _ByFile(LoadScopeScheduling):
+    """A file with its fixtures is for one process, and so are all files about the running stack."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "stack" if file.startswith("tests/stack/") else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    return _ByFile(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes test, a file with its fixtures is for one of them; the running stack comes first."""
-    for item in items:
-        is_stack = item.path.parent.name == "stack"
-        item.add_marker(pytest.mark.xdist_group("stack" if is_stack else str(item.path)))
+    """The running stack takes longest, and so comes first."""
     items.sort(key=lambda item: item.path.parent.name != "stack")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _flags_without_a_source() -> Iterator[None]:
+    """Each start of dbt looks through the whole stack for who declared a flag: half of a transform under pytest."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("dbt_common.behavior_flags.BehaviorFlagRendered._default_source", lambda *_: "dbt")
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from feature_store.quality.data_docs import site
 from feature_store.quality.rules import CANDIDATES
 from feature_store.replay.schedule import CatalogSchedule
 from feature_store.settings import Settings
-from feature_store.sources.budget import limiter
+from feature_store.sources.budget import limiter, pool
 from feature_store.sources.contract import Window
 from feature_store.warehouse.ingest import ingest
 from feature_store.warehouse.loading import Counts
@@ -193,7 +193,8 @@ class Store:
 @contextmanager
 def open_store(dsn: str, home: Path, catalog: Catalog) -> Iterator[Store]:
     """A store over an empty folder; the clock of the database is the clock of replay."""
-    limiter.cache_clear()  # its table was in the database of the same name before
+    limiter.cache_clear()  # its table and its connections were those of the database of the same name before
+    pool.cache_clear()
     folder = home / "series"
     folder.mkdir(parents=True, exist_ok=True)
     _skip_pages(home)
@@ -206,6 +207,7 @@ def open_store(dsn: str, home: Path, catalog: Catalog) -> Iterator[Store]:
             yield store
         finally:
             store.conn.close()
+            pool(dsn).close()
 
 
 def _skip_pages(home: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from feature_store import clock
 from feature_store.archive import set_up
-from feature_store.catalog import Catalog
+from feature_store.catalog import Catalog, FeatureSpec, Source
 from feature_store.errors import Refused, ReplayError
 from feature_store.pipeline.simulate import simulate, steps
 from feature_store.pipeline.streams import ingest_stream
@@ -23,9 +23,20 @@ HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
 def exchange() -> Catalog:
-    """The catalog without the sources that are not served here; of FRED everything fails."""
-    sources = {name: source for name, source in shipped().sources.items() if name in ("binance-api", "fred")}
-    return replace(shipped(), sources=sources)
+    """The catalog without the series of sources that are not served here; of FRED everything fails."""
+    served, features = ("binance-api", "fred"), shipped().features
+
+    def unasked(source: Source) -> Source:
+        streams = {name: stream.model_copy(update={"series": {}}) for name, stream in source.streams.items()}
+        return source.model_copy(update={"streams": streams})
+
+    def is_served(feature: FeatureSpec) -> bool:
+        if feature.is_derived:
+            return all(is_served(features[name]) for name in feature.inputs)
+        return feature.source.id in served
+
+    sources = {n: source if source.id in served else unasked(source) for n, source in shipped().sources.items()}
+    return replace(shipped(), sources=sources, features={n: f for n, f in features.items() if is_served(f)})
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from feature_store.catalog import Catalog
 from feature_store.errors import QualityError
 from feature_store.quality import data_docs, vendored
 from feature_store.quality.data_docs import build_data_docs
-from feature_store.quality.judge import judge
+from feature_store.quality.judge import judge, judge_raw
 from feature_store.quality.rules import RAW_TABLES
 from feature_store.quality.vendored import LINKS, PACKAGES, ensure_assets
 from tests.quality import TGA, WALCL
@@ -139,6 +139,17 @@ def test_a_run_a_minute_gets_pages_when_rows_are_newly_kept_out_and_else_once_an
     assert not has_pages(), "the same row, kept out again"
     monkeypatch.setattr(data_docs, "SHOWN_LATELY_SECONDS", 0)
     assert has_pages(), "an hour later"
+
+
+def test_many_tables_get_their_pages_at_once(
+    conn: psycopg.Connection, catalog: Catalog, home: Path, assets: Path
+) -> None:
+    for table in ("fred_observations", "farside_btc"):
+        assert judge_raw(conn, catalog, "hourly", table, docs="later", home=home).docs is None
+    assert not list(data_docs.site(home).rglob("*.html"))
+    data_docs.build_data_docs(catalog, home)
+    built = {page.parts[-4] for page in (data_docs.site(home) / "validations").rglob("*.html")}
+    assert built == {"raw_fred_observations", "raw_farside_btc"}
 
 
 def test_a_page_that_cannot_be_built_does_not_stop_the_judgement(

@@ -12,6 +12,7 @@ from .server import Binance, Fred, Wall, serving
 
 START = "2024-03-01T12:00:00+00:00"
 GENERATED_AT = datetime(2026, 11, 22, 12, 0, 30, tzinfo=UTC)
+LATER = datetime(2027, 1, 5, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +28,15 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The default folder as of GENERATED_AT, not to be changed."""
     folder = tmp_path_factory.mktemp("generated")
     generate(folder, GENERATED_AT)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def extended(generated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same folder, generated again as of LATER; not to be changed."""
+    folder = tmp_path_factory.mktemp("extended") / "replay"
+    shutil.copytree(generated, folder)
+    generate(folder, LATER)
     return folder
 
 

@@ -10,7 +10,6 @@ import httpx
 import pytest
 
 from feature_store.catalog import load_catalog
-from feature_store.replay.generate import generate
 from feature_store.warehouse.ingest import NO_KEY
 
 from .conftest import GENERATED_AT
@@ -170,10 +169,8 @@ def test_prices_are_fractions_of_a_gwei_and_follow_the_hours_of_the_week(generat
     assert mean(range(13, 18), weekend=False) > 1.1 * mean(range(13, 18), weekend=True)
 
 
-def test_generating_later_only_adds_prices(generated: Path, tmp_path: Path) -> None:
-    generate(tmp_path, GENERATED_AT)
-    generate(tmp_path, GENERATED_AT + timedelta(days=40))
-    before, after = prices(generated), prices(tmp_path)
+def test_generating_later_only_adds_prices(generated: Path, extended: Path) -> None:
+    before, after = prices(generated), prices(extended)
     assert after[: len(before)] == before
     assert after[len(before)][0] == "2026-12-23T00:00:00Z"
 

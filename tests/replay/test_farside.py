@@ -14,7 +14,6 @@ from feature_store.catalog.calendars import sessions
 from feature_store.catalog.release import release_at
 from feature_store.replay.convert import Reading, convert
 from feature_store.replay.folder import check, parse_instant
-from feature_store.replay.generate import generate
 from feature_store.replay.invented_farside import FUNDS
 
 from .conftest import GENERATED_AT
@@ -208,10 +207,8 @@ def test_totals_lie_where_the_catalog_expects_them(generated: Path) -> None:
         assert low / 2 < min(totals.values()) * 10**6 < 0 < max(totals.values()) * 10**6 < high / 2
 
 
-def test_generating_later_only_adds_flows(generated: Path, tmp_path: Path) -> None:
-    generate(tmp_path, GENERATED_AT)
-    generate(tmp_path, GENERATED_AT + timedelta(days=40))
-    before, after = files(generated), files(tmp_path)
+def test_generating_later_only_adds_flows(generated: Path, extended: Path) -> None:
+    before, after = files(generated), files(extended)
     for name, rows in before.items():
         assert after[name][: len(rows)] == rows
         assert after[name][len(rows)][0] > "2027-01-21"

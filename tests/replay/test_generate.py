@@ -1,7 +1,6 @@
 import csv
 import json
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from feature_store.replay.invented_fred import FRED
 from .conftest import GENERATED_AT as NOW
 from .server import Fred, Wall, serving
 
-LATER = datetime(2027, 1, 5, 12, tzinfo=UTC)
 Table = list[dict[str, str]]
 
 
@@ -100,23 +98,21 @@ def test_the_same_seed_and_start_give_the_same_bytes(generated: Path, tmp_path: 
     assert table(tmp_path / "other", "WALCL") != table(generated, "WALCL")
 
 
-def test_generating_later_only_adds(generated: Path, tmp_path: Path) -> None:
-    shutil.copytree(generated, tmp_path / "mine")
-    generate(tmp_path / "mine", LATER)
+def test_generating_later_only_adds(generated: Path, extended: Path) -> None:
     for series in FRED:
-        before, after = table(generated, series), table(tmp_path / "mine", series)
+        before, after = table(generated, series), table(extended, series)
         assert after[: len(before)] == before
         assert after[len(before)]["ts"] > "2027-01-21"
     for path in sorted(path.relative_to(generated) for path in generated.glob("binance/*/*.csv")):
-        held, extended = (generated / path).read_text(), (tmp_path / "mine" / path).read_text()
-        assert extended.startswith(held)
-        assert extended[len(held) :].startswith("2026-12-23T00:00:00")
-        assert extended.rstrip().rpartition("\n")[2].startswith("2027-02-04T")
+        held, longer = (generated / path).read_text(), (extended / path).read_text()
+        assert longer.startswith(held)
+        assert longer[len(held) :].startswith("2026-12-23T00:00:00")
+        assert longer.rstrip().rpartition("\n")[2].startswith("2027-02-04T")
     for slug in ("defillama", "blockchain"):
         for path in sorted(path.relative_to(generated) for path in generated.glob(f"{slug}/*/*.csv")):
-            held, extended = (generated / path).read_text(), (tmp_path / "mine" / path).read_text()
-            assert extended.startswith(held)
-            assert len(extended) > len(held)
+            held, longer = (generated / path).read_text(), (extended / path).read_text()
+            assert longer.startswith(held)
+            assert len(longer) > len(held)
 
 
 def test_an_unfit_folder_is_refused(generated: Path, tmp_path: Path) -> None:

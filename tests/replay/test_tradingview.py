@@ -11,11 +11,9 @@ import httpx
 import pytest
 
 from feature_store.catalog.calendars import sessions
-from feature_store.replay.generate import generate
 
 from .conftest import GENERATED_AT as NOW
 from .server import Wall, serving, write
-from .test_generate import LATER
 
 HEADER = "ts,open,high,low,close,volume"
 # Thursday to Monday around the clock of the fixtures, which stands at Friday 2024-03-01 12:00 UTC.
@@ -217,12 +215,10 @@ def test_invented_closes_agree_with_freds(generated: Path, name: str, series: st
     assert all(closes[day] == pytest.approx(told[day], rel=0.001) for day in told)
 
 
-def test_generating_later_only_adds_bars(generated: Path, tmp_path: Path) -> None:
-    generate(tmp_path, NOW)
-    generate(tmp_path, LATER)
+def test_generating_later_only_adds_bars(generated: Path, extended: Path) -> None:
     for name in CALENDARS:
         held = (generated / f"tradingview/history/{name}.csv").read_text()
-        assert (tmp_path / f"tradingview/history/{name}.csv").read_text().startswith(held)
+        assert (extended / f"tradingview/history/{name}.csv").read_text().startswith(held)
 
 
 def test_the_default_folder_serves_every_symbol_up_to_the_newest_session(generated: Path) -> None:

@@ -1,8 +1,10 @@
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from feature_store.replay.generate import generate
 from feature_store.stack.ports import free_port
 from feature_store.stack.processes import stack_processes
 from feature_store.stack.services import PORTS
@@ -12,10 +14,14 @@ from .running import Running
 
 @pytest.fixture(scope="package")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """A stack that was started once, with no key and no variable but its place and its ports; then its clock stops."""
+    """A stack that was started once, with no key and no variable but its place and its ports; then its clock stops.
+
+    Its histories are shorter than those a new user gets: there is a file to export for each feature and day.
+    """
     home = tmp_path_factory.mktemp("stack") / "var"
     env = {name: value for name, value in os.environ.items() if not name.startswith("FEATURE_STORE_")}
     env |= {"FEATURE_STORE_HOME": str(home), **{setting: str(free_port()) for setting, _ in PORTS.values()}}
+    generate(home / "replay", datetime.now(UTC), back=timedelta(days=400))
     running = Running(home, env, "")
     try:
         running.printed = running.call("stack", "up")

@@ -16,7 +16,7 @@ import psutil
 import psycopg
 
 from feature_store import clock
-from feature_store.catalog import load_catalog
+from feature_store.catalog import Catalog, FeatureSpec, load_catalog
 from feature_store.catalog.sync import sync
 from feature_store.pipeline.simulate import without_budgets
 from feature_store.pipeline.transform import transform
@@ -25,7 +25,6 @@ from feature_store.sources.contract import Window
 from feature_store.stack.airflow_client import AirflowClient, Run
 from feature_store.stack.supervision import Supervisor
 from feature_store.warehouse.ingest import ingest
-from feature_store.warehouse.state import content_hash
 
 COMMAND = str(Path(sys.executable).parent / "feature-store")
 WORDS = {"postgres": "postgres -D", "s3": "weed", "replay": "feature_store.replay", "airflow-scheduler": "scheduler"}
@@ -129,8 +128,13 @@ class Running:
             process.kill()
         psutil.wait_procs(victims, timeout=10)
 
-    def undisturbed_hash(self, dsn: str, scratch: Path) -> str:
-        """The hash of another store, loaded in one go from the same replay server at the same instant.
+    def histories(self) -> str:
+        """What is known of the features that another store can load in one go."""
+        with psycopg.connect(self.handles["postgres_dsn"], options="-c timezone=UTC") as conn:
+            return _known(conn, load_catalog())
+
+    def undisturbed_histories(self, dsn: str, scratch: Path) -> str:
+        """The same of another store, loaded from the same replay server at the same instant.
 
         `dsn` is of a migrated, empty database. Its minutes begin where ours do.
         """
@@ -143,16 +147,42 @@ class Running:
         with psycopg.connect(dsn, options="-c timezone=UTC") as conn:
             sync(conn, catalog)
             clock.freeze(conn, now)
-            for slug in ("fred", "binance"):
-                for stream in catalog.streams(slug):
-                    for series in catalog.series(slug, stream):
-                        ((since,),) = self.rows(
-                            f"select min(ts) from raw.{slug}_{stream} where series = '{series.name}'"
-                        )
-                        has_past = slug == "binance" and stream != "ticker_24h"
-                        ingest(conn, catalog, settings, series, Window(since, now) if has_past else None)
+            for slug, stream in _histories(catalog):
+                for series in catalog.series(slug, stream):
+                    ((since,),) = self.rows(f"select min(ts) from raw.{slug}_{stream} where series = '{series.name}'")
+                    ingest(conn, catalog, settings, series, Window(since, now) if slug == "binance" else None)
             transform(conn, catalog, settings, "undisturbed")
-            return content_hash(conn)
+            return _known(conn, catalog)
+
+
+def _histories(catalog: Catalog) -> list[tuple[str, str]]:
+    """The streams that answer the same however often and late they are asked."""
+    return [
+        (slug, stream)
+        for slug in ("fred", "binance")
+        for stream in catalog.streams(slug)
+        if catalog.source(slug).streams[stream].history != "none"
+    ]
+
+
+def _known(conn: psycopg.Connection, catalog: Catalog) -> str:
+    """A hash over all that is known of the features of these streams, and of those computed from them alone."""
+    streams, features = set(_histories(catalog)), catalog.features
+
+    def is_of_them(feature: FeatureSpec) -> bool:
+        if feature.is_derived:
+            return all(is_of_them(features[name]) for name in feature.inputs)
+        return (catalog.source(feature.source.id).slug, feature.stream) in streams
+
+    ((points, digest),) = conn.execute(
+        """select count(*), md5(string_agg(
+             row(feature_id, version, ts, available_at, available_basis, value)::text, ' '
+             order by feature_id, version, ts))
+           from features.as_of('infinity') where feature_id = any(%s)""",
+        ([name for name, feature in features.items() if is_of_them(feature)],),
+    ).fetchall()
+    assert points > 0
+    return str(digest)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> None:

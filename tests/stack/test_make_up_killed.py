@@ -27,7 +27,7 @@ def test_a_month_of_minutes_arrives_although_the_database_is_killed_on_the_way(
     stack.wait_for_backfill(number)
     stack.settle()
 
-    assert stack.call("hash").strip() == stack.undisturbed_hash(dsn, tmp_path)
+    assert stack.histories() == stack.undisturbed_histories(dsn, tmp_path)
     assert stack.rows("select min(ts) from raw.binance_klines_1m") == [(oldest,)]
     assert stack.rows(f"select from ops.window_progress where since = '{iso(month)}'") == []
     what_became_of_the_streams(stack, month)
@@ -40,10 +40,10 @@ def what_became_of_the_streams(stack: Running, month: datetime) -> None:
     path = f"/dags/backfill_binance/dagRuns/{run['dag_run_id']}/taskInstances"
     tasks = [t for t in stack.ask_airflow("GET", path)["task_instances"] if t["task_id"] == "fetch_and_load"]
     states = {task["rendered_map_index"]: task["state"] for task in tasks}
-    assert states == {
-        "klines_1m": "success", "klines_1h": "success", "funding_rate": "success", "ticker_24h": "skipped",
-    }  # fmt: skip
-    (snapshot,) = [task for task in tasks if task["state"] == "skipped"]
+    histories = ("klines_1m", "klines_1h", "funding_rate", "open_interest_hist")
+    snapshots = ("ticker_24h", "depth", "open_interest")
+    assert states == dict.fromkeys(histories, "success") | dict.fromkeys(snapshots, "skipped")
+    snapshot = next(task for task in tasks if task["state"] == "skipped")
     said = stack.ask_airflow(
         "GET", f"{path}/fetch_and_load/logs/{snapshot['try_number']}?map_index={snapshot['map_index']}"
     )
@@ -72,7 +72,7 @@ def test_a_day_arrives_although_a_service_is_killed_on_the_way(
     stack.settle()
     stack.run("export_parquet")
 
-    assert stack.call("hash").strip() == stack.undisturbed_hash(dsn, tmp_path)
+    assert stack.histories() == stack.undisturbed_histories(dsn, tmp_path)
     assert stack.rows("select count(*) from ops.dirty_days") == [(0,)]
 
 

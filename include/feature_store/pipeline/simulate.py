@@ -103,7 +103,7 @@ def _live(
         lived.appended, lived.blocked = lived.appended + done.appended, done.blocked
     if _is_due((QUALITY_CRON,), before, at):
         for table in RAW_TABLES:
-            judge_raw(conn, catalog, run_id, table.name)
+            judge_raw(conn, catalog, run_id, table.name, docs="never", home=settings.home)
         check_freshness(conn, catalog, run_id)
         reconcile(conn, run_id)
     if _is_due((settings.parquet_batch_cron,), before, at):

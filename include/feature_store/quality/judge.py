@@ -33,9 +33,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Docs = Literal["always", "due", "never"]
-"""When a run gets its pages in Data Docs. They are due when rows were newly kept out, and else once an hour: a run a
-minute would push every page of interest out of the few that are kept."""
+Docs = Literal["always", "due", "later", "never"]
+"""When a run gets its pages in Data Docs; `later` is when all pages are built the next time. They are due when rows
+were newly kept out, and else once an hour: a run a minute would push every page of interest out of the few that are
+kept."""
 
 
 def judge(
@@ -152,15 +153,15 @@ def _shown(
     is_due = bool(verdict.newly_blocked or _fatal(verdict)) or not shown_lately(home, verdict.suite)
     if docs == "never" or (docs == "due" and not is_due):
         return verdict
-    return replace(verdict, docs=_publish(context, found, verdict, home))
+    return replace(verdict, docs=_publish(context, found, verdict, home, is_later=docs == "later"))
 
 
 def _publish(
-    context: "FileDataContext", found: "ExpectationSuiteValidationResult", verdict: Verdict, home: Path
+    context: "FileDataContext", found: "ExpectationSuiteValidationResult", verdict: Verdict, home: Path, is_later: bool
 ) -> Path | None:
     try:
         key = project.keep_result(context, verdict.suite, found, verdict.run_id, verdict.checked_at)
-        return publish(context, home, [key])
+        return None if is_later else publish(context, home, [key])
     except Exception:
         # Whatever happens to a page, the data is judged.
         log.exception("Data Docs of run %s could not be built", verdict.run_id)
