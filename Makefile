@@ -21,11 +21,11 @@ clean: ## Stop the stack and remove its state, data included
 	@if [ -x $(BIN)/feature-store ]; then $(BIN)/feature-store stack clean; else echo "Nothing to remove."; fi
 
 test: $(STAMP) ## Run the tests
-	@$(BIN)/pytest -m "not slow" --numprocesses 3 --no-loadscope-reorder --cov --cov-report=json:.coverage.json
-	@$(BIN)/python .ci/coverage.py .coverage.json
+	@$(BIN)/pytest -m "not slow" --numprocesses 2 --no-loadscope-reorder
 
-test-all: $(STAMP) ## Run the tests, the slow ones too
-	@$(BIN)/pytest
+test-all: $(STAMP) ## Run the tests, the slow ones too, and measure their coverage
+	@$(BIN)/pytest --numprocesses 2 --no-loadscope-reorder --cov --cov-report=json:.coverage.json
+	@$(BIN)/python .ci/coverage.py .coverage.json
 
 check: $(STAMP) ## Run every linter and type checker
 	@$(BIN)/ruff check .

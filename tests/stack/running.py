@@ -74,14 +74,13 @@ class Running:
         info = self.handles
         return AirflowClient(info["airflow_url"], info["airflow_user"], info["airflow_password"])
 
-    def run(self, dag_id: str) -> Run:
-        """Trigger a DAG and wait until its run has succeeded."""
+    def run(self, *dag_ids: str) -> None:
+        """Trigger DAGs and wait until each run has succeeded."""
         client = self.airflow()
-        run = client.trigger(dag_id)
-        wait_for(lambda: client.run(dag_id, run.run_id).has_ended, 300)
-        ended = client.run(dag_id, run.run_id)
-        assert ended.state == "success", ended
-        return ended
+        started = [client.trigger(dag_id) for dag_id in dag_ids]
+        wait_for(lambda: all(client.run(run.dag_id, run.run_id).has_ended for run in started), 300)
+        ended = [client.run(run.dag_id, run.run_id) for run in started]
+        assert {run.state for run in ended} == {"success"}, ended
 
     def states(self, run: Run, task_id: str) -> list[str]:
         """The states of a task of a run, one for each stream it was mapped over."""
@@ -98,9 +97,12 @@ class Running:
         self.settle()
 
     def settle(self) -> None:
-        """Have everything in features that there is to know. Runs wait here for those before them."""
-        for dag_id in ("ingest_fred", "ingest_binance", "transform_features"):
-            self.run(dag_id)
+        """Have everything in features that there is to know: what is due later finds the same, while the clock stands.
+
+        Runs wait here for those before them.
+        """
+        self.run(*(f"ingest_{source.slug}" for source in load_catalog().sources.values()))
+        self.run("transform_features")
 
     def backfill(self, dag_id: str, since: str, until: str) -> int:
         """Start a backfill as the form of the UI does, of months too that were loaded already; its id."""
