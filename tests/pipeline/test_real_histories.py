@@ -1,7 +1,8 @@
 """The same line on real histories (skipped where they are absent): ALFRED's GDP, and the years of the macro series."""
 
 import csv
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from feature_store.catalog import Catalog, FeatureSpec
 from feature_store.catalog.calendars import sessions
 from feature_store.catalog.contracts import DayRule, Quality
-from feature_store.replay.convert import Reading, convert
+from feature_store.replay.convert import convert
 from feature_store.sources.contract import Window
 from feature_store.warehouse.ingest import ingest
 from tests.replay.server import write
@@ -21,6 +22,7 @@ from .store import RRP, TGA, WALCL, Store, open_store, shipped, with_features
 
 GDP = "macro/us/gdp_usd"
 ST_LOUIS = ZoneInfo("America/Chicago")
+Flows = Callable[[Path], dict[str, dict[str, Decimal]]]
 
 
 def gdp_catalog() -> Catalog:
@@ -143,15 +145,35 @@ def take(store: Store, slug: str, stream: str) -> None:
     store.transform()
 
 
-def test_real_flows_come_out_as_the_sum_of_their_funds(store: Store, real_series: Path) -> None:
-    source = real_series / "etf_flows" / "btc_flows_by_fund_farside_2024_2025.csv"
-    rows = table(source, "date")
-    for fund in rows[0].keys() - {"date", "day", "Total"}:
-        convert(source, f"farside/btc/{fund}", store.folder, Reading(value=fund))
-    take(store, "farside", "btc")
-    open_days = {session.date.isoformat() for session in sessions("nyse", date(2024, 1, 11), date(2025, 9, 2))}
-    expected = {row["day"]: float(Decimal(row["Total"]) * 10**6) for row in rows if row["day"] in open_days}
-    held = store.values("crypto/etf/btc_net_flow_usd")
+def flows_of_bitcoin(folder: Path) -> dict[str, dict[str, Decimal]]:
+    rows = table(folder / "btc_flows_by_fund_farside_2024_2025.csv", "date")
+    return {row["day"]: {fund: Decimal(row[fund]) for fund in row.keys() - {"date", "day"}} for row in rows}
+
+
+def flows_of_ether(folder: Path) -> dict[str, dict[str, Decimal]]:
+    told = json.loads((folder / "eth_flows_by_fund_farside.json").read_text(), parse_float=Decimal)["daily_flows"]
+    return {row["date"]: {**row["flows"], "Total": row["total"]} for row in told}
+
+
+@pytest.mark.parametrize(
+    ("stream", "flows", "feature", "last"),
+    [
+        ("btc", flows_of_bitcoin, "crypto/etf/btc_net_flow_usd", date(2025, 9, 2)),
+        ("eth", flows_of_ether, "crypto/etf/eth_net_flow_usd", date(2026, 8, 21)),
+    ],
+)
+def test_real_flows_come_out_as_the_sum_of_their_funds(
+    store: Store, real_series: Path, stream: str, flows: Flows, feature: str, last: date
+) -> None:
+    told = flows(real_series / "etf_flows")
+    first = min(told)
+    for fund in told[first].keys() - {"Total"}:
+        lines = [f"{day},{of_day[fund]}" for day, of_day in told.items()]
+        write(store.folder, fund, "\n".join(["ts,value", *lines]) + "\n", f"farside/{stream}")
+    take(store, "farside", stream)
+    open_days = {session.date.isoformat() for session in sessions("nyse", date.fromisoformat(first), last)}
+    expected = {day: float(of_day["Total"] * 10**6) for day, of_day in told.items() if day in open_days}
+    held = store.values(feature)
     assert len(expected) > 400
     assert {day: held.get(day) for day in expected} == expected
 
