@@ -23,8 +23,10 @@ def member(payload: Payload, name: str) -> Any:
     return body[name]
 
 
-def number(text: str) -> Decimal | None:
-    """A value as FRED wrote it, None where it is not known; else Malformed."""
+def number(text: object) -> Decimal | None:
+    """A value as FRED wrote it, that is as text, None where it is not known; else Malformed."""
+    if type(text) is not str:  # Decimal(True) is 1
+        raise Malformed(f"FRED's value {text!r} is no text")
     if text == NOT_KNOWN:
         return None
     try:
