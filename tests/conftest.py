@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _flags_without_a_source() -> Iterator[None]:
-    """Each start of dbt looks through the whole stack for who declared a flag: much of a transform's time under pytest."""
+    """Each start of dbt looks through the whole stack for who declared a flag: long under pytest."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("dbt_common.behavior_flags.BehaviorFlagRendered._default_source", lambda *_: "dbt")
         yield
