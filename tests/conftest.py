@@ -18,8 +18,7 @@ from feature_store.stack.supervision import Program, Supervisor, run_folder
 from feature_store.warehouse.migrate import migrate
 
 from .archive.store import Server
-
-SHARED = Path(__file__).resolve().parents[2] / "shared" / "real"
+from .recordings import HISTORIES
 
 
 class _ByFile(LoadScopeScheduling):
@@ -30,6 +29,7 @@ class _ByFile(LoadScopeScheduling):
         return "stack" if file.startswith("tests/stack/") else file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     return _ByFile(config, log)
 
@@ -37,14 +37,6 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The running stack takes longest, and so comes first."""
     items.sort(key=lambda item: item.path.parent.name != "stack")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _flags_without_a_source() -> Iterator[None]:
-    """Each start of dbt looks through the whole stack for who declared a flag: long under pytest."""
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("dbt_common.behavior_flags.BehaviorFlagRendered._default_source", lambda *_: "dbt")
-        yield
 
 
 @pytest.fixture(scope="session")
@@ -79,9 +71,9 @@ def db(dsn: str) -> Iterator[psycopg.Connection]:
 @pytest.fixture(scope="session")
 def real_series() -> Path:
     """The folder of real histories; tests that need it are skipped where it is absent."""
-    if not SHARED.exists():
-        pytest.skip("real histories are not beside this checkout (../shared/real)")
-    return SHARED / "series"
+    if not HISTORIES.is_dir():
+        pytest.skip(f"real histories are not part of this repository and not at {HISTORIES}")
+    return HISTORIES
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,14 @@ NAME = "pipeline"
 """dbt bakes the database's name into its parsed project, so every test's database has the same."""
 
 
+@pytest.fixture(scope="package", autouse=True)
+def _flags_without_a_source() -> Iterator[None]:
+    """Each start of dbt looks through the whole stack for who declared a flag: long under pytest."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("dbt_common.behavior_flags.BehaviorFlagRendered._default_source", lambda *_: "dbt")
+        yield
+
+
 @pytest.fixture(scope="session")
 def stocked(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A migrated database with the shipped catalog and dbt's models in it, to copy from."""

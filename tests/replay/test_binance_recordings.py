@@ -7,26 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from feature_store.replay.convert import convert
+from tests.recordings import RECORDED, needs_recordings
 
 from .server import Binance, Wall, candle, candles, ms, serving
 
-REAL = Path(__file__).parents[2].parent / "shared" / "real"
-RECORDED = REAL / "recorded" / "binance"
+ANSWERS = RECORDED / "binance"
 
-pytestmark = pytest.mark.skipif(
-    not RECORDED.is_dir(), reason=f"the recordings are not part of this repository and not at {REAL}"
-)
+pytestmark = needs_recordings
 
 
 def recorded(name: str) -> Any:
-    return json.loads((RECORDED / "nautilus" / name).read_text())
+    return json.loads((ANSWERS / "nautilus" / name).read_text())
 
 
 def transcribed(status: int) -> dict[str, Any]:
-    lines = (RECORDED / "transcribed/live_2022_2026.jsonl").read_text().splitlines()
+    lines = (ANSWERS / "transcribed/live_2022_2026.jsonl").read_text().splitlines()
     return next(entry for line in lines if (entry := json.loads(line))["status"] == status)
 
 

@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from feature_store.replay.invented_cex import OPEN_INTEREST, SPOT, Moment, open_interest
+from tests.recordings import RECORDED, needs_recordings
 
 from .server import Wall, candle, candles, ms
 
-RECORDED = Path(__file__).parents[2].parent / "shared" / "real" / "recorded"
 NOW = "2026-03-02T12:00:00.250+00:00"
 BOOKS = {
     "binance": ("binance/api/v3/depth", {"symbol": "BTCUSDT", "limit": "5000"}),
@@ -81,8 +81,6 @@ def venues(shared_server: tuple[str, Path, Wall], folder: Path, wall: Wall) -> I
 
 
 def recorded(name: str) -> Any:
-    if not RECORDED.is_dir():
-        pytest.skip(f"the recordings are not part of this repository and not at {RECORDED}")
     return json.loads((RECORDED / name).read_text())
 
 
@@ -255,6 +253,7 @@ def test_every_venue_of_a_book_has_its_manners() -> None:
     assert set(SPOT) == set(BOOKS)
 
 
+@needs_recordings
 def test_books_have_the_recorded_shape(venues: Venues) -> None:
     okx, told = venues.ok(*BOOKS["okx"]), recorded("cex/nautilus/okx/http_get_order_book.json")
     for side in ("asks", "bids"):  # the full book has no third cell, which is deprecated in the other one
@@ -268,8 +267,9 @@ def test_books_have_the_recorded_shape(venues: Venues) -> None:
     assert shape(binance) == shape(told)
 
 
+@needs_recordings
 def test_open_interest_has_the_recorded_shape(venues: Venues) -> None:
-    lines = (RECORDED / "binance/transcribed/live_2022_2026.jsonl").read_text() if RECORDED.is_dir() else ""
+    lines = (RECORDED / "binance/transcribed/live_2022_2026.jsonl").read_text()
     for line in lines.splitlines():
         told = json.loads(line)
         for name, path in (("count", "fapi/v1/openInterest"), ("premium", "fapi/v1/premiumIndex")):

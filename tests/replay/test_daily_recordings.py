@@ -16,18 +16,16 @@ from feature_store.errors import Malformed
 from feature_store.replay.convert import convert
 from feature_store.sources import blockchain, defillama
 from feature_store.sources.contract import Payload, Row
+from tests.recordings import REAL, needs_recordings
 
 from .server import Wall, serving, write
 
-REAL = Path(__file__).parents[2].parent / "shared" / "real"
 LLAMA, CHARTS = REAL / "recorded/defillama/atlas", REAL / "recorded/blockchain_com"
 DAYS = ("2026-08-17", "2026-08-18", "2026-08-19")
 NOW = datetime(2026, 8, 22, tzinfo=UTC)
 PEGS = ("peggedUSD", "peggedEUR", "peggedJPY")
 
-pytestmark = pytest.mark.skipif(
-    not LLAMA.is_dir(), reason=f"the recordings are not part of this repository and not at {REAL}"
-)
+pytestmark = needs_recordings
 
 
 def recorded(day: str, series: str = "all") -> bytes:

@@ -11,14 +11,12 @@ import pytest
 
 from feature_store.catalog import load_catalog
 from feature_store.warehouse.ingest import NO_KEY
+from tests.recordings import RECORDED, needs_recordings
 
 from .conftest import GENERATED_AT
 from .server import KEY, Wall, serving, write
 
-REAL = Path(__file__).parents[2].parent / "shared" / "real" / "recorded" / "etherscan"
-recorded = pytest.mark.skipif(
-    not REAL.is_dir(), reason=f"the recordings are not part of this repository and not at {REAL}"
-)
+REAL = RECORDED / "etherscan"
 ASKED = {"chainid": "1", "module": "gastracker", "action": "gasoracle", "apikey": KEY}
 PRICES = """ts,value
 2024-03-01T11:55:00Z,24.700000001
@@ -184,7 +182,7 @@ def test_the_generated_prices_are_served(generated: Path) -> None:
 # Recorded answers
 
 
-@recorded
+@needs_recordings
 def test_the_fields_are_the_recorded_ones(api: Api) -> None:
     told = json.loads((REAL / "etherscan-python/logs_standard_get_gas_oracle.json").read_text())["res"]
     result = api.get().json()["result"]
@@ -192,7 +190,7 @@ def test_the_fields_are_the_recorded_ones(api: Api) -> None:
     assert {type(value) for value in result.values()} == {str}
 
 
-@recorded
+@needs_recordings
 def test_refusals_are_the_recorded_ones(api: Api, wall: Wall) -> None:
     told = [json.loads(line) for line in (REAL / "transcribed/errors.jsonl").read_text().splitlines()]
     bodies = {str(line["body"]["result"]): (line["http_status"], line["body"]) for line in told}

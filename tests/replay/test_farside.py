@@ -15,15 +15,12 @@ from feature_store.catalog.release import release_at
 from feature_store.replay.convert import Reading, convert
 from feature_store.replay.folder import check, parse_instant
 from feature_store.replay.invented_farside import FUNDS
+from tests.recordings import RECORDED, needs_recordings
 
 from .conftest import GENERATED_AT
 from .server import Wall, serving, write
 
-REAL = Path(__file__).parents[2].parent / "shared" / "real"
-RECORDED = REAL / "recorded" / "farside" / "juanbarmo10_btc_2026-07.html"
-recorded = pytest.mark.skipif(
-    not RECORDED.is_file(), reason=f"the recordings are not part of this repository and not at {REAL}"
-)
+PAGE = RECORDED / "farside" / "juanbarmo10_btc_2026-07.html"
 
 IBIT = """ts,value,available_at
 2024-02-28,1119.9,2024-02-29T01:10:00Z
@@ -247,9 +244,9 @@ def day_of(label: str) -> date:
     return datetime.strptime(label, "%d %b %Y").replace(tzinfo=UTC).date()
 
 
-@recorded
+@needs_recordings
 def test_the_recorded_page_comes_back_byte_for_byte(tmp_path: Path) -> None:
-    told = RECORDED.read_text()
+    told = PAGE.read_text()
     rows = re.findall(r"<tr.*?</tr>", told, re.DOTALL)
     texts = [
         [re.sub(r"<[^>]*>", "", cell).strip() for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL)]

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from feature_store.replay.convert import Reading, convert
+from tests.recordings import REAL, needs_recordings
 
 from .server import KEY, Fred, Wall, serving, write
 
-REAL = Path(__file__).parents[2].parent / "shared" / "real"
 CASSETTES = REAL / "recorded" / "fred" / "pyfredapi"
 OBSERVATIONS, METADATA = "series_pandas_", "series_info"
 STEADY = (
@@ -23,9 +23,7 @@ STEADY = (
 )
 ALL_RELEASES, VINTAGES = "series_all_releases_pandas_", "series_vintagedates"
 
-pytestmark = pytest.mark.skipif(
-    not CASSETTES.is_dir(), reason=f"the recordings are not part of this repository and not at {REAL}"
-)
+pytestmark = needs_recordings
 
 
 def recorded(name: str) -> list[dict[str, Any]]:

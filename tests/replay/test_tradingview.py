@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from feature_store.catalog.calendars import sessions
+from tests.recordings import RECORDED, needs_recordings
 
 from .conftest import GENERATED_AT as NOW
 from .server import Wall, serving, write
@@ -19,7 +20,7 @@ HEADER = "ts,open,high,low,close,volume"
 # Thursday to Monday around the clock of the fixtures, which stands at Friday 2024-03-01 12:00 UTC.
 DAYS = ("2024-02-28", "2024-02-29", "2024-03-01", "2024-03-04")
 CALENDARS = {"TVC_DXY": "fx-weekdays", "SP_SPX": "nyse", "CBOE_VIX": "nyse"}
-RECORDED = Path(__file__).parents[2].parent / "shared/real/recorded/tradingview/transcribed/udf_history_aapl_ok.json"
+BARS = RECORDED / "tradingview/transcribed/udf_history_aapl_ok.json"
 
 
 def at(instant: str) -> int:
@@ -179,13 +180,13 @@ def test_a_wrong_table_is_named(feed: Feed, folder: Path, row: str, said: str) -
     assert said in answer.text
 
 
-@pytest.mark.skipif(not RECORDED.is_file(), reason=f"the recordings are not part of this repository: {RECORDED}")
+@needs_recordings
 def test_a_recorded_answer_comes_back_byte_for_byte(feed: Feed, folder: Path) -> None:
-    told = json.loads(RECORDED.read_text())
+    told = json.loads(BARS.read_text())
     columns = [[f"{datetime.fromtimestamp(t, UTC):%Y-%m-%d}" for t in told["t"]], *(told[name] for name in "ohlcv")]
     bars(folder, "NASDAQ_AAPL", *(",".join(map(str, row)) for row in zip(*columns, strict=True)))
     asked = {"symbol": "NASDAQ:AAPL", "resolution": "D", "from": told["t"][0], "to": told["t"][-1] + 1}
-    assert feed.http.get("history", params=asked).text == RECORDED.read_text().strip()
+    assert feed.http.get("history", params=asked).text == BARS.read_text().strip()
 
 
 def table(folder: Path, name: str) -> list[dict[str, str]]:

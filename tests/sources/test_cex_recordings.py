@@ -2,19 +2,15 @@
 
 import json
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from feature_store.sources import cex_books, cex_open_interest
 from feature_store.sources.cex_venue import Reading
+from tests.recordings import RECORDED, needs_recordings
 
-RECORDED = Path(__file__).parents[2].parent / "shared" / "real" / "recorded"
-
-pytestmark = pytest.mark.skipif(
-    not RECORDED.is_dir(), reason=f"the recordings are not part of this repository and not at {RECORDED}"
-)
+pytestmark = needs_recordings
 
 
 def recorded(name: str) -> Any:

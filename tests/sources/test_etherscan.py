@@ -4,7 +4,6 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -18,13 +17,11 @@ from feature_store.sources.budget import unlimited
 from feature_store.sources.circuit import Circuit
 from feature_store.sources.contract import Payload, Row, Window
 from feature_store.sources.http import Http
+from tests.recordings import RECORDED, needs_recordings
 
 from .upstream import Answer, Upstream, answering
 
-REAL = Path(__file__).parents[2].parent / "shared" / "real" / "recorded" / "etherscan"
-recorded = pytest.mark.skipif(
-    not REAL.is_dir(), reason=f"the recordings are not part of this repository and not at {REAL}"
-)
+REAL = RECORDED / "etherscan"
 NOW = datetime(2026, 7, 23, 17, 30, 1, 250_000, tzinfo=UTC)
 KEY = "SECRETKEY0123456789ABCDEFGHIJKLMNO"
 QUOTA = "Max daily rate limit reached. 100000 (100%) of 100000 day/limit"
@@ -220,7 +217,7 @@ def test_what_is_no_refusal_lands(upstream: Upstream, text: str) -> None:
 # Recorded answers
 
 
-@recorded
+@needs_recordings
 def test_the_recorded_oracle_is_read() -> None:
     told = json.loads((REAL / "etherscan-python/logs_standard_get_gas_oracle.json").read_text())["res"]
     (read,) = rows_of(body(result=told))
@@ -234,7 +231,7 @@ def test_the_recorded_oracle_is_read() -> None:
     }
 
 
-@recorded
+@needs_recordings
 def test_each_recorded_refusal_is_understood(upstream: Upstream) -> None:
     kinds = []
     for line in (REAL / "transcribed/errors.jsonl").read_text().splitlines():

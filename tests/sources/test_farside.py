@@ -20,11 +20,12 @@ from feature_store.sources import farside
 from feature_store.sources.budget import unlimited
 from feature_store.sources.contract import Payload, Row, Window
 from feature_store.sources.http import Http
+from tests.recordings import RECORDED, needs_recordings
 from tests.replay.server import Wall, serving, write
 
 from .upstream import Answer, Upstream, answering, wall
 
-REAL = Path(__file__).parents[2].parent / "shared" / "real" / "recorded" / "farside"
+REAL = RECORDED / "farside"
 NOW = datetime(2026, 7, 23, 17, 30, tzinfo=UTC)
 CHALLENGE = "<!DOCTYPE html><html><head><title>Just a moment...</title></head><body></body></html>"
 
@@ -284,7 +285,7 @@ def test_a_page_that_cannot_be_read_lands_before_fetching_fails(upstream: Upstre
 # Recorded answers
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"the recordings are not part of this repository and not at {REAL}")
+@needs_recordings
 def test_the_recorded_page_is_read_whole() -> None:
     days = list(farside.parse(payload((REAL / "juanbarmo10_btc_2026-07.html").read_text())))
     assert len(days) == 14
@@ -295,7 +296,7 @@ def test_the_recorded_page_is_read_whole() -> None:
     assert not any(read.values["is_partial"] for read in days)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"the recordings are not part of this repository and not at {REAL}")
+@needs_recordings
 def test_the_recorded_challenge_is_recognised(upstream: Upstream) -> None:
     upstream.usual = Answer(body=(REAL / "cloudflare_challenge_eth_2026-02-11.html").read_text())
     with pytest.raises(Refused, match="challenge"):

@@ -19,14 +19,11 @@ import yaml
 
 from feature_store.errors import FeatureStoreError
 from feature_store.sources.contract import Payload
+from tests.recordings import RECORDED, needs_recordings
 
 from .shapes import rows_of
 
-RECORDED = Path(__file__).parents[2].parent / "shared" / "real" / "recorded"
-
-pytestmark = pytest.mark.skipif(
-    not RECORDED.is_dir(), reason=f"the recordings are not part of this repository and not at {RECORDED}"
-)
+pytestmark = needs_recordings
 
 
 FETCHED_AT = datetime(2026, 9, 1, tzinfo=UTC)
