@@ -193,8 +193,6 @@ class Store:
 @contextmanager
 def open_store(dsn: str, home: Path, catalog: Catalog) -> Iterator[Store]:
     """A store over an empty folder; the clock of the database is the clock of replay."""
-    limiter.cache_clear()  # its table and its connections were those of the database of the same name before
-    pool.cache_clear()
     folder = home / "series"
     folder.mkdir(parents=True, exist_ok=True)
     _skip_pages(home)
@@ -208,6 +206,8 @@ def open_store(dsn: str, home: Path, catalog: Catalog) -> Iterator[Store]:
         finally:
             store.conn.close()
             pool(dsn).close()
+            for cached in (limiter, pool):  # what they know is of a database whose name the next store's has too
+                cached.cache_clear()
 
 
 def _skip_pages(home: Path) -> None:
