@@ -1,8 +1,6 @@
 """A year of all sources, lived through in weeks."""
 
-import json
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -22,20 +20,11 @@ START, END = datetime(2025, 11, 21, 12, tzinfo=UTC), datetime(2026, 11, 20, 12, 
 @pytest.fixture
 def year(store: Store, s3: Server) -> Store:
     """A store over histories that began a year before START, and minutes that begin there."""
-    _begin(store.folder, START)
-    generate(store.folder, END)
+    lived = END - START
+    generate(store.folder, END, back=lived + timedelta(days=400), minutes_back=lived + timedelta(days=1))
     store.settings = store.settings.model_copy(update={"home": s3.s3.home, "port_s3": s3.s3.port})
     set_up(store.settings)
     return store
-
-
-def _begin(folder: Path, start: datetime) -> None:
-    """As if the folder had been generated on the day before."""
-    extent = {"start": start - timedelta(days=400), "minutes_start": start - timedelta(days=1)}
-    ends = {"horizon": start, "minutes_horizon": start}
-    (folder / "replay.json").write_text(
-        json.dumps({"seed": 7} | {n: f"{d:%Y-%m-%d}" for n, d in (extent | ends).items()})
-    )
 
 
 @pytest.mark.slow

@@ -38,14 +38,20 @@ SOURCES: dict[str, Callable[[Catalog, Extent], Iterator[Invented]]] = {
 """Slug → what invents its series."""
 
 
-def generate(folder: Path, now: datetime, seed: int = 7, back: timedelta = BACK) -> None:
+def generate(
+    folder: Path,
+    now: datetime,
+    seed: int = 7,
+    back: timedelta = BACK,
+    minutes_back: timedelta = MINUTES_BACK,
+) -> None:
     """Write the default folder, up to `now` and beyond, which the server hides until then.
 
-    Daily series reach `back` (8 years) and 60 days ahead, minutes 30 days either way. A folder generated before keeps
-    its start and is extended, and nothing that it could have served changes. ReplayError when the folder holds other
-    series, or those of another seed.
+    Daily series reach `back` (8 years) and 60 days ahead, minutes `minutes_back` (30 days) and 30 days ahead. A folder
+    generated before keeps its start and is extended, and nothing that it could have served changes. ReplayError when
+    the folder holds other series, or those of another seed.
     """
-    extent = _extent(folder, now, seed, back)
+    extent = _extent(folder, now, seed, back, minutes_back)
     manifest = {name: value if name == "seed" else str(value) for name, value in asdict(extent).items()}
     # Before the series: an interrupted run must be recognised as a folder that may be written again.
     folder.mkdir(parents=True, exist_ok=True)
@@ -56,9 +62,9 @@ def generate(folder: Path, now: datetime, seed: int = 7, back: timedelta = BACK)
             write_csv(folder / slug / stream / f"{series}.csv", header, entries)
 
 
-def _extent(folder: Path, now: datetime, seed: int, back: timedelta) -> Extent:
+def _extent(folder: Path, now: datetime, seed: int, back: timedelta, minutes_back: timedelta) -> Extent:
     today = now.astimezone(UTC).date()
-    fresh = Extent(seed, today - back, today + AHEAD, today - MINUTES_BACK, today + MINUTES_AHEAD)
+    fresh = Extent(seed, today - back, today + AHEAD, today - minutes_back, today + MINUTES_AHEAD)
     manifest = folder / MANIFEST
     if not manifest.exists():
         if folder.is_dir() and any(folder.iterdir()):
