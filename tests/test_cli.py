@@ -59,6 +59,8 @@ def test_equal_content_has_equal_hashes_as_of_any_instant(env: dict[str, str]) -
     assert len(empty) == 64
     assert call(env, "hash", "--as-of", "2024-06-01T16:30:00Z").strip() == empty
     assert "is no instant" in call(env, "hash", "--as-of", "yesterday", expect=2)
+    assert call(env, "hash", "--feature", "crypto/btc/price_usd").strip() == empty
+    assert "crypto/btc/prise_usd" in call(env, "hash", "--feature", "crypto/btc/prise_usd", expect=1)
 
 
 def test_status_is_readable_by_scripts(env: dict[str, str]) -> None:

@@ -7,13 +7,14 @@ import pytest
 
 from feature_store import clock
 from feature_store.archive import set_up
-from feature_store.catalog import Catalog, FeatureSpec, Source
+from feature_store.catalog import Catalog, Source
 from feature_store.errors import Refused, ReplayError
 from feature_store.pipeline.simulate import simulate, steps
 from feature_store.pipeline.streams import ingest_stream
 from feature_store.pipeline.transform import transform
 from feature_store.pipeline.walk import walk_snapshots
 from tests.archive.store import Server
+from tests.lineage import features_of
 from tests.replay.server import candle, candles, write
 
 from .store import Store, shipped
@@ -24,19 +25,16 @@ HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 def exchange() -> Catalog:
     """The catalog without the series of sources that are not served here; of FRED everything fails."""
-    served, features = ("binance-api", "fred"), shipped().features
+    catalog = shipped()
+    served = [catalog.sources[name] for name in ("binance-api", "fred")]
+    features = features_of(catalog, [(source.slug, stream) for source in served for stream in source.streams])
 
     def unasked(source: Source) -> Source:
         streams = {name: stream.model_copy(update={"series": {}}) for name, stream in source.streams.items()}
         return source.model_copy(update={"streams": streams})
 
-    def is_served(feature: FeatureSpec) -> bool:
-        if feature.is_derived:
-            return all(is_served(features[name]) for name in feature.inputs)
-        return feature.source.id in served
-
-    sources = {n: source if source.id in served else unasked(source) for n, source in shipped().sources.items()}
-    return replace(shipped(), sources=sources, features={n: f for n, f in features.items() if is_served(f)})
+    sources = {n: source if source in served else unasked(source) for n, source in catalog.sources.items()}
+    return replace(catalog, sources=sources, features={name: catalog.features[name] for name in features})
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import psutil
 import psycopg
 
 from feature_store import clock
-from feature_store.catalog import Catalog, FeatureSpec, load_catalog
+from feature_store.catalog import Catalog, load_catalog
 from feature_store.catalog.sync import sync
 from feature_store.pipeline.simulate import without_budgets
 from feature_store.pipeline.transform import transform
@@ -25,6 +25,8 @@ from feature_store.sources.contract import Window
 from feature_store.stack.airflow_client import AirflowClient, Run
 from feature_store.stack.supervision import Supervisor
 from feature_store.warehouse.ingest import ingest
+from feature_store.warehouse.state import content_hash
+from tests.lineage import features_of
 
 COMMAND = str(Path(sys.executable).parent / "feature-store")
 WORDS = {"postgres": "postgres -D", "s3": "weed", "replay": "feature_store.replay", "airflow-scheduler": "scheduler"}
@@ -132,8 +134,9 @@ class Running:
 
     def histories(self) -> str:
         """What is known of the features that another store can load in one go."""
+        catalog = load_catalog()
         with psycopg.connect(self.handles["postgres_dsn"], options="-c timezone=UTC") as conn:
-            return _known(conn, load_catalog())
+            return content_hash(conn, features=features_of(catalog, _histories(catalog)))
 
     def undisturbed_histories(self, dsn: str, scratch: Path) -> str:
         """The same of another store, loaded from the same replay server at the same instant.
@@ -154,7 +157,7 @@ class Running:
                     ((since,),) = self.rows(f"select min(ts) from raw.{slug}_{stream} where series = '{series.name}'")
                     ingest(conn, catalog, settings, series, Window(since, now) if slug == "binance" else None)
             transform(conn, catalog, settings, "undisturbed")
-            return _known(conn, catalog)
+            return content_hash(conn, features=features_of(catalog, _histories(catalog)))
 
 
 def _histories(catalog: Catalog) -> list[tuple[str, str]]:
@@ -165,26 +168,6 @@ def _histories(catalog: Catalog) -> list[tuple[str, str]]:
         for stream in catalog.streams(slug)
         if catalog.source(slug).streams[stream].history != "none"
     ]
-
-
-def _known(conn: psycopg.Connection, catalog: Catalog) -> str:
-    """A hash over all that is known of the features of these streams, and of those computed from them alone."""
-    streams, features = set(_histories(catalog)), catalog.features
-
-    def is_of_them(feature: FeatureSpec) -> bool:
-        if feature.is_derived:
-            return all(is_of_them(features[name]) for name in feature.inputs)
-        return (catalog.source(feature.source.id).slug, feature.stream) in streams
-
-    ((points, digest),) = conn.execute(
-        """select count(*), md5(string_agg(
-             row(feature_id, version, ts, available_at, available_basis, value)::text, ' '
-             order by feature_id, version, ts))
-           from features.as_of('infinity') where feature_id = any(%s)""",
-        ([name for name, feature in features.items() if is_of_them(feature)],),
-    ).fetchall()
-    assert points > 0
-    return str(digest)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> None:

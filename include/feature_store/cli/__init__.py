@@ -43,13 +43,16 @@ def hash_(
         datetime | None,
         typer.Option(parser=instant, help="Only what was available by then: ISO 8601, UTC unless it names a zone."),
     ] = None,
+    feature: Annotated[list[str] | None, typer.Option(help="Only this feature; may be given several times.")] = None,
 ) -> None:
     """Print one hash over all points as known today, or as of an instant: equal content, equal hash."""
+    from feature_store.catalog import load_catalog
     from feature_store.warehouse.connection import connect
     from feature_store.warehouse.state import content_hash
 
+    chosen = feature and [load_catalog().feature(name).id for name in feature]
     with connect() as conn:
-        typer.echo(content_hash(conn, as_of))
+        typer.echo(content_hash(conn, as_of, chosen))
 
 
 @app.command()
