@@ -1,5 +1,6 @@
 """Answers of every stream as replay gives them, whose shapes are held against recordings in tests/replay."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -15,6 +16,7 @@ from feature_store.sources.http import Host, Http
 from feature_store.warehouse.ingest import connector_of
 from tests.replay.server import KEY, serving
 
+from .recorded import CASES, Recorded
 from .shapes import Shape, shrunk
 
 NOW = datetime(2026, 11, 20, 12, 0, 30, tzinfo=UTC)
@@ -41,6 +43,19 @@ def shapes(catalog: Catalog, generated: Path) -> list[Shape]:
     """The first answers of each connected stream, cut to a few rows, and what the parser reads in them."""
     with serving(generated, lambda: NOW) as url:
         return list(_shapes(catalog, url))
+
+
+@pytest.fixture(scope="session")
+def recorded_shapes(catalog: Catalog) -> list[Shape]:
+    """Recorded answers in which there is something to read, cut to a few rows."""
+    return [_recorded(catalog, recorded) for recorded, made in CASES if re.match("[1-9]", made)]
+
+
+def _recorded(catalog: Catalog, recorded: Recorded) -> Shape:
+    slug, _, stream = recorded.stream.partition("/")
+    series = catalog.series(slug, stream)[0].model_copy(update={"units": ()})  # they state others than ours
+    zone = catalog.source(slug).streams[stream].zone or "UTC"
+    return shrunk(Shape(slug, stream, series, zone, recorded.parse, recorded.payload()))
 
 
 def _shapes(catalog: Catalog, url: str) -> Iterator[Shape]:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.recordings import needs_recordings
+
 from .shapes import Cells, Folded, Shape, dump, load, pick, places
 
 HTML = b"<!DOCTYPE html><html><head><title>Just a moment...</title></head><body>Checking your browser</body></html>"
@@ -173,3 +175,14 @@ def test_spoilt_answers_crash_nothing_and_make_no_zeros(shapes: list[Shape]) -> 
 @pytest.mark.slow
 def test_a_hundred_thousand_spoilt_answers_crash_nothing_and_make_no_zeros(shapes: list[Shape]) -> None:
     fuzz(shapes, 100_000)
+
+
+@needs_recordings
+def test_spoilt_recordings_crash_nothing_and_make_no_zeros(recorded_shapes: list[Shape]) -> None:
+    fuzz(recorded_shapes, 2_000)
+
+
+@needs_recordings
+@pytest.mark.slow
+def test_a_hundred_thousand_spoilt_recordings_crash_nothing_and_make_no_zeros(recorded_shapes: list[Shape]) -> None:
+    fuzz(recorded_shapes, 100_000)
