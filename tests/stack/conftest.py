@@ -1,6 +1,6 @@
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -21,7 +21,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     home = tmp_path_factory.mktemp("stack") / "var"
     env = {name: value for name, value in os.environ.items() if not name.startswith("FEATURE_STORE_")}
     env |= {"FEATURE_STORE_HOME": str(home), **{setting: str(free_port()) for setting, _ in PORTS.values()}}
-    generate(home / "replay", datetime.now(UTC), back=timedelta(days=400))
+    now = datetime.now(UTC)
+    generate(home / "replay", now, back=now - datetime(2025, 6, 1, tzinfo=UTC))
     running = Running(home, env, "")
     try:
         running.printed = running.call("stack", "up")
