@@ -1,4 +1,5 @@
-"""Two DAGs per connected source, made from the catalog: `ingest_<slug>`, the live tail, and `backfill_<slug>`."""
+"""DAGs made from the catalog: `ingest_<slug>`, the live tail of each connected source, and `backfill_<slug>`, by month,
+where it answers for the past."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -150,4 +151,5 @@ the same month. Streams that answer only for now are skipped.""",
 
 for _source in catalog.connected_sources:
     live_tail(_source)
-    backfill(_source)
+    if _source.has_history:
+        backfill(_source)

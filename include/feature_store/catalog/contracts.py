@@ -276,6 +276,11 @@ class Source(Contract):
     schedule: Annotated[tuple[Cron, ...], Field(min_length=1)]
     streams: Annotated[dict[StreamName, Stream], Field(min_length=1)]
 
+    @property
+    def has_history(self) -> bool:
+        """Whether any of its streams answers for the past."""
+        return any(stream.history != "none" for stream in self.streams.values())
+
 
 class SourceRef(Contract):
     """Where a feature comes from: the source's id and class, and the table or model that carries it."""

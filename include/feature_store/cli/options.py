@@ -3,12 +3,15 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 from rich.table import Table
+
+from feature_store.display import number
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -34,10 +37,11 @@ def span(text: str) -> timedelta:
 
 
 def print_table(title: str, rows: Sequence[dict[str, Any]]) -> None:
-    """Rows as a table; their keys head the columns. Instants in UTC, to the second."""
+    """Rows as a table; their keys head the columns. Instants in UTC, to the second; large numbers whole."""
     table = Table(title=title, title_justify="left")
-    for name in rows[0] if rows else ["nothing yet"]:
-        table.add_column(name)
+    for name, value in (rows[0] if rows else {"nothing yet": None}).items():
+        is_number = isinstance(value, int | float | Decimal) and not isinstance(value, bool)
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(_shown, row.values()))
     Console().print(table)
@@ -51,4 +55,13 @@ def print_json(found: object) -> None:
 def _shown(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    if isinstance(value, timedelta):
+        whole = timedelta(seconds=round(abs(value).total_seconds()))
+        return f"-{whole}" if value < -timedelta(seconds=0.5) else str(whole)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, int):
+        return f"{value:,}"
     return "" if value is None else str(value)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from feature_store import clock
+from feature_store.display import number
 from feature_store.stack.airflow import USER
 from feature_store.stack.services import Stack
 
@@ -48,7 +49,7 @@ def print_features(console: Console, dsn: str) -> int:
     for name in ("feature", "points", "first ts", "last ts", "value", "unit", "basis", "stale"):
         table.add_column(name, justify="right" if name in ("points", "value") else "left", no_wrap=True)
     for feature_id, points, first, ts, value, unit, basis, is_provisional, is_stale in rows:
-        said = [f"{points:,}", _at(first), _at(ts), _number(value), unit, "provisional" if is_provisional else basis]
+        said = [f"{points:,}", _at(first), _at(ts), number(value), unit, "provisional" if is_provisional else basis]
         table.add_row(feature_id, *said, "stale" if is_stale else "no")
     console.print(table)
     return len(rows)
@@ -88,7 +89,3 @@ def _now(dsn: str) -> str | None:
 
 def _at(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M}"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1e6 else f"{value:,.6g}"

@@ -18,6 +18,7 @@ from feature_store.catalog import load_catalog
 from feature_store.catalog.sync import sync
 from feature_store.errors import StackError
 from feature_store.pipeline.walk import is_new, walk_snapshots
+from feature_store.quality.reconciliation import reconcile
 from feature_store.quality.vendored import ensure_assets
 from feature_store.replay.generate import SOURCES, generate
 from feature_store.stack.airflow import PROGRAMS
@@ -77,6 +78,7 @@ def up_steps(stack: Stack) -> list[Step]:
         *steps,
         Step("ingest", "Load the histories", start.ingest, before_ingest, task_logs),
         Step("transform", "Run what follows from them", start.follow, ("ingest",), task_logs),
+        Step("reconcile", "Compare sources of one quantity", start.reconcile, ("transform",)),
         Step("docs", "Write dbt's docs", start.docs, ("transform",), logs / "dbt-docs.log"),
     ]
 
@@ -285,6 +287,12 @@ class _Start:
         self._unpause(set(client.dags()))
         names = sorted({run.dag_id for run in followed})
         return f"{', '.join(names)} succeeded" if names else "nothing new, so nothing followed"
+
+    def reconcile(self, note: Note) -> str:
+        """Compare what two sources say of one quantity, as quality_checks does every hour."""
+        with psycopg.connect(self._stack.settings.postgres_dsn, options="-c timezone=UTC") as connection:
+            found = reconcile(connection, "up")
+        return f"{found.compared} new comparisons, {found.disagreeing} disagree"
 
     def _dbt(self, *arguments: str) -> None:
         log = self._stack.logs / f"dbt-{arguments[0]}.log"
