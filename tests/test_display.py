@@ -1,6 +1,7 @@
 """What people read on a terminal."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
@@ -14,6 +15,7 @@ from feature_store.cli.options import print_table
         (6.014e-05, "6.014e-05"),
         (2588.41, "2,588.41"),
         (122691, "122,691"),
+        (Decimal("0E-9"), "0"),
         (True, "yes"),
         (None, ""),
         (timedelta(days=1, hours=7, seconds=25, microseconds=600_000), "1 day, 7:00:26"),

@@ -60,8 +60,8 @@ def _shown(value: object) -> str:
         return f"-{whole}" if value < -timedelta(seconds=0.5) else str(whole)
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float):
-        return number(value)
+    if isinstance(value, float | Decimal):
+        return number(float(value))
     if isinstance(value, int):
         return f"{value:,}"
     return "" if value is None else str(value)
