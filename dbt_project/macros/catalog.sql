@@ -1,4 +1,29 @@
 {# Made from the catalog by `feature-store catalog dbt --write`. #}
+{% macro points_models() -%}
+  {{ return([
+    'points_fred__observations',
+    'points_farside__btc',
+    'points_farside__eth',
+    'points_defillama__stablecoincharts',
+    'points_defillama__protocols',
+    'points_defillama__historical_chain_tvl',
+    'points_binance__klines_1m',
+    'points_binance__klines_1h',
+    'points_binance__funding_rate',
+    'points_binance__ticker_24h',
+    'points_binance__depth',
+    'points_binance__open_interest',
+    'points_binance__open_interest_hist',
+    'points_blockchain__hash_rate',
+    'points_blockchain__total_bitcoins',
+    'points_blockchain__market_price',
+    'points_etherscan__gasoracle',
+    'points_tradingview__history',
+    'points_cex__books',
+    'points_cex__open_interest',
+  ]) }}
+{%- endmacro %}
+
 {% macro derived_models() -%}
   {{ return([
     'seasonal_factors',

@@ -1,32 +1,7 @@
-{# The models of schema normalized, one for each stream. Each is one raw table and its mapping: joined further, the
-   planner still sees the table's indexes, which it would not through a union of them all. #}
-{% macro points_models() -%}
-  {{ return([
-    'points_fred__observations',
-    'points_binance__klines_1m',
-    'points_binance__klines_1h',
-    'points_binance__funding_rate',
-    'points_binance__ticker_24h',
-    'points_binance__depth',
-    'points_binance__open_interest',
-    'points_binance__open_interest_hist',
-    'points_farside__btc',
-    'points_farside__eth',
-    'points_defillama__stablecoincharts',
-    'points_defillama__protocols',
-    'points_defillama__historical_chain_tvl',
-    'points_blockchain__hash_rate',
-    'points_blockchain__total_bitcoins',
-    'points_blockchain__market_price',
-    'points_etherscan__gasoracle',
-    'points_tradingview__history',
-    'points_cex__books',
-    'points_cex__open_interest',
-  ]) }}
-{%- endmacro %}
-
-{# Those of them that this run reads anything of. Asked before their SQL is made: to plan all of them costs more than a
-   minute's rows do. Never none, for a run without news is made of SQL too. #}
+{# The models of schema normalized, one for each stream, that this run reads anything of. Each is one raw table and its
+   mapping: joined further, the planner still sees the table's indexes, which it would not through a union of them all.
+   Asked before their SQL is made: to plan all of them costs more than a minute's rows do. Never none, for a run without
+   news is made of SQL too. #}
 {% macro points_models_of_run() -%}
   {%- set models = points_models() -%}
   {%- if not execute or flags.FULL_REFRESH -%} {{ return(models) }} {%- endif -%}

@@ -174,15 +174,12 @@ class Store:
 
     def forget(self) -> None:
         """Empty the store, as if it had never run; the clock stays where it is."""
+        raw = [name for (name,) in self.conn.execute("select tablename from pg_tables where schemaname = 'raw'")]
+        tables = ", ".join(f"raw.{name}" for name in raw)
         self.conn.execute(
-            """truncate raw.fred_observations, raw.binance_klines_1m, raw.binance_klines_1h, raw.binance_funding_rate,
-                 raw.binance_ticker_24h, raw.binance_depth, raw.binance_open_interest, raw.binance_open_interest_hist,
-                 raw.farside_btc, raw.farside_eth, raw.defillama_stablecoincharts, raw.defillama_protocols,
-                 raw.defillama_historical_chain_tvl, raw.blockchain_hash_rate, raw.blockchain_total_bitcoins,
-                 raw.blockchain_market_price, raw.etherscan_gasoracle, raw.tradingview_history, raw.cex_books,
-                 raw.cex_open_interest, raw.fetches, raw.payloads, raw.rejects, ops.stream_progress,
-                 ops.watermarks, ops.changed_days, ops.feature_writes, ops.dirty_days, features.features_versions,
-                 features.features_values, features.latest_values, features.daily_cells cascade"""
+            f"""truncate {tables}, ops.stream_progress, ops.watermarks, ops.changed_days, ops.feature_writes,
+                 ops.dirty_days, features.features_versions, features.features_values, features.latest_values,
+                 features.daily_cells cascade""".encode()
         )
         self.conn.commit()
 

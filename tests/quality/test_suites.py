@@ -1,6 +1,7 @@
 """The committed suites are what the catalog says, in the very form in which Great Expectations reads them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,24 +9,39 @@ import pytest
 from feature_store.catalog import Catalog
 from feature_store.quality import project
 from feature_store.quality.rules import CANDIDATES, RAW_TABLES, candidate_rules, raw_rules
-from feature_store.quality.suites import FOLDER, PROJECT, build_suites, drifted, write_suites
+from feature_store.quality.suites import CONFIG, PROJECT, build_suites, drifted, write_suites
 
 
 def test_the_committed_suites_have_not_drifted_from_the_catalog(catalog: Catalog) -> None:
-    assert drifted(catalog) == [], "run feature_store.quality.suites.write_suites(load_catalog()) and commit the result"
+    assert drifted(catalog) == [], "run `feature-store quality suites --write` and commit the result"
 
 
 def test_writing_the_suites_twice_changes_nothing(catalog: Catalog, tmp_path: Path) -> None:
-    (tmp_path / "gone.json").write_text("{}")
+    shutil.copyfile(PROJECT / CONFIG, tmp_path / CONFIG)
+    (tmp_path / "suites").mkdir()
+    (tmp_path / "suites" / "gone.json").write_text("{}")
     assert len(write_suites(catalog, tmp_path)) == len(build_suites(catalog)) + 1
     assert write_suites(catalog, tmp_path) == []
+    assert (tmp_path / CONFIG).read_text() == (PROJECT / CONFIG).read_text()
+
+
+def test_every_raw_table_of_a_connected_stream_is_judged(catalog: Catalog) -> None:
+    assert {(table.slug, table.stream) for table in RAW_TABLES} == set(catalog.connected_streams)
+
+
+def test_a_table_that_is_not_in_the_project_is_drift(catalog: Catalog, tmp_path: Path) -> None:
+    shutil.copytree(PROJECT, tmp_path, dirs_exist_ok=True)
+    assert drifted(catalog, tmp_path) == []
+    config = tmp_path / CONFIG
+    config.write_text(config.read_text().replace("farside_btc", "farside_bct"))
+    assert drifted(catalog, tmp_path) == [config]
 
 
 @pytest.mark.parametrize("name", [CANDIDATES, "raw_fred_observations"])
 def test_great_expectations_reads_the_suites_as_they_are_written(catalog: Catalog, home: Path, name: str) -> None:
     with project.opened(catalog, home) as context:
         read = context.suites.get(name).to_json_dict()
-    assert read == json.loads((FOLDER / f"{name}.json").read_text())
+    assert read == json.loads((PROJECT / "suites" / f"{name}.json").read_text())
 
 
 def test_every_feature_has_its_range_and_every_rule_its_reason(catalog: Catalog) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from feature_store.replay.spoilt import dropped, renamed, scaled
+from feature_store.replay.spoilt import added, dropped, renamed, scaled
 
 from .server import Binance, candle, candles, write
 
@@ -144,4 +144,6 @@ def test_a_position_that_a_row_does_not_reach_changes_nothing() -> None:
     assert renamed(rows, "0", "first") == rows
     assert dropped(b'{"dates":["a","b"]}', "0") == b'{"dates":["a","b"]}'  # a list of values is no row
     assert dropped(b"[[[1,2],[3,4]]]", "0") == b"[[[2],[4]]]"
+    assert added(b'[[1,"2"],[3,"4"]]', "1") == b'[[1,"2","2"],[3,"4","4"]]'
+    assert added(b'{"a":{"b":1},"b":"x","c":[]}', "b") == b'{"a":{"b":1,"b_new":1},"b":"x","c":[],"b_new":"x"}'
     assert scaled(b'{"bids":[["2.50","1"]]}', "0", Decimal(2)) == b'{"bids":[["5.00","1"]]}'

@@ -209,9 +209,16 @@ def test_a_busy_server_may_be_asked_again(upstream: Upstream) -> None:
         fetched(upstream, body("0", "NOTOK", "Unexpected error, timeout or server too busy. Please try again later"))
 
 
-@pytest.mark.parametrize("text", ["<html>no</html>", "[]", body("0", "No records found", []), body("3")])
+@pytest.mark.parametrize("text", ["[]", body("0", "No records found", []), body("3")])
 def test_what_is_no_refusal_lands(upstream: Upstream, text: str) -> None:
     assert [answer.content.decode() for answer in fetched(upstream, text)] == [text]
+
+
+def test_what_is_no_json_comes_with_its_error(upstream: Upstream) -> None:
+    with pytest.raises(Malformed, match="HTML") as error:
+        fetched(upstream, "<html>no</html>")
+    assert error.value.payload is not None
+    assert error.value.payload.content == b"<html>no</html>"
 
 
 # Recorded answers

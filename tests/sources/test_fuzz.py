@@ -64,6 +64,20 @@ def retype(random: Random, tree: Any) -> Any:
     return tree
 
 
+def garble(random: Random, tree: Any) -> Any:
+    """A number that is written as text is another text."""
+
+    def is_number(value: Any) -> bool:
+        try:
+            return isinstance(value, str) and Decimal(value).is_finite()
+        except ArithmeticError:
+            return False
+
+    if found := pick(random, tree, is_number):
+        found[0][found[1]] = random.choice(["", "abc", "NaN", "-", "Infinity", "1_0", " 7", "1e", "0x7", "\u0667"])
+    return tree
+
+
 def null(random: Random, tree: Any) -> Any:
     """A value is null."""
     if found := pick(random, tree, lambda value: value is not None):
@@ -118,6 +132,7 @@ MUTATIONS: Mapping[str, Mutation] = {
     "drop": Mutation(drop, the_same_or_less),
     "rename": Mutation(rename, the_same_or_less),
     "retype": Mutation(retype, the_same_or_less),
+    "garble": Mutation(garble, the_same_or_less),
     "null": Mutation(null, the_same_or_less),
     "reorder": Mutation(reorder, the_same),
     "swap_unit": Mutation(swap_unit, anything),

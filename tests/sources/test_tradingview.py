@@ -200,7 +200,7 @@ def test_an_answer_without_status_or_times_is_malformed(content: Any) -> None:
         read(content)
 
 
-def test_a_page_in_place_of_json_lands_before_it_is_malformed() -> None:
+def test_a_page_in_place_of_json_comes_with_its_error() -> None:
     html = payload(b"<html>no</html>")
 
     class Portal:
@@ -209,9 +209,9 @@ def test_a_page_in_place_of_json_lands_before_it_is_malformed() -> None:
 
     series = load_catalog().series("tradingview", "history")[1]
     pages = tradingview.fetch(Portal(), series, Window(MONDAY, NOW))  # type: ignore[arg-type]
-    assert next(pages) is html
-    with pytest.raises(Malformed, match="HTML"):
+    with pytest.raises(Malformed, match="HTML") as error:
         next(pages)
+    assert error.value.payload is html
 
 
 @pytest.mark.parametrize("days", [[1, 0], [0, 0]], ids=["unsorted", "twice"])

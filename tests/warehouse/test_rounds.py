@@ -35,9 +35,8 @@ def test_a_round_is_landed_whole_and_read_from_there(
         httpx.post(f"{url}/_faults", json=fault).raise_for_status()
         with ingest._http(settings, cex, source, source.streams[stream], lambda: ingest._now(db)) as http:
             payloads = cex.fetch(http, series, Window(None, wall()))
-            answers, failure = ingest.land_and_read(
-                db, Place("cex", stream, "UTC"), series, cex.parse, payloads, "test"
-            )
+            lander = ingest.Lander(db, Place("cex", stream, "UTC"), series, "test", http.redact)
+            answers, failure = lander.take(payloads, cex.parse)
     assert failure is None
     (answer,) = answers
     assert (answer.error, answer.fetched) == (None, 1)

@@ -64,6 +64,11 @@ class Catalog:
         """The sources that have a connector, in the catalog's order."""
         return tuple(source for source in self.sources.values() if self.connected(source.slug))
 
+    @property
+    def connected_streams(self) -> list[tuple[str, str]]:
+        """(slug, stream) of all that a connector reads, in the catalog's order."""
+        return [(source.slug, stream) for source in self.connected_sources for stream in self.streams(source.slug)]
+
     def streams(self, slug: str) -> list[str]:
         """The streams of a source that have series to ask for; CatalogError for an unknown source."""
         return [stream for stream in self.source(slug).streams if self.series(slug, stream)]

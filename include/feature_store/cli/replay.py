@@ -87,7 +87,7 @@ def add_fault(  # noqa: PLR0913 - one option per field of a fault
     retry_after: Annotated[int | None, typer.Option(help="status: seconds; without it no such header")] = None,
     seconds: Annotated[float | None, typer.Option(help="timeout: how long to hold the answer back")] = None,
     field: Annotated[
-        str | None, typer.Option(help="renamed, dropped, scaled: the JSON field, or the position in a row")
+        str | None, typer.Option(help="renamed, dropped, added, scaled: the JSON field, or the position in a row")
     ] = None,
     to: Annotated[str | None, typer.Option(help="renamed: the new name")] = None,
     factor: Annotated[str | None, typer.Option(help="scaled: number to multiply with")] = None,

@@ -17,15 +17,13 @@ from psycopg.conninfo import conninfo_to_dict
 from feature_store.catalog import Catalog
 from feature_store.quality.results import id_of, meta_of
 from feature_store.quality.rules import CANDIDATES, KEY, RAW_TABLES
-from feature_store.quality.suites import PROJECT, drifted, raw_suite, write_suites
+from feature_store.quality.suites import CONFIG, PROJECT, drifted, raw_suite, write_suites
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
     from great_expectations.data_context.data_context.file_data_context import FileDataContext
     from great_expectations.data_context.types.resource_identifiers import ValidationResultIdentifier
     from great_expectations.datasource.fluent.interfaces import Batch
-
-CONFIG = "great_expectations.yml"
 
 
 @dataclass(frozen=True)
@@ -194,7 +192,7 @@ def _own_project(catalog: Catalog, home: Path) -> Path:
     folder = home / "quality" / "project"
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(PROJECT / CONFIG, folder / CONFIG)
-    write_suites(catalog, folder / "suites")
+    write_suites(catalog, folder)
     return folder
 
 

@@ -1,10 +1,12 @@
-"""The expectation suites as files: made from the catalog, committed in `expectations/suites`."""
+"""The expectation suites, and the tables they are for, as files: made from the catalog, committed in `expectations`."""
 
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
+
+import yaml
 
 from feature_store.catalog import Catalog
 from feature_store.quality.rules import CANDIDATES, RAW_TABLES, Rule, candidate_rules, raw_rules
@@ -13,7 +15,8 @@ from feature_store.settings import ROOT
 PROJECT = ROOT / "expectations"
 """The committed Great Expectations project."""
 
-FOLDER = PROJECT / "suites"
+CONFIG = "great_expectations.yml"
+_TABLES = "# From here on made by `feature-store quality suites --write`: a data source for each schema, its tables.\n"
 
 GX_SEVERITY = {"block": "critical", "warn": "warning"}
 
@@ -34,30 +37,55 @@ def raw_suite(table: str) -> str:
     return f"raw_{table}"
 
 
-def write_suites(catalog: Catalog, folder: Path = FOLDER) -> list[Path]:
-    """Write the suites that differ from what `folder` holds, remove what is none; returns what changed."""
-    wanted = _files(catalog, folder)
-    changed = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    surplus = [path for path in folder.glob("*.json") if path not in wanted]
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in changed:
-        path.write_text(wanted[path])
-    for path in surplus:
-        path.unlink()
-    return [*changed, *surplus]
+def write_suites(catalog: Catalog, project: Path = PROJECT) -> list[Path]:
+    """Write the files of a project that differ from the catalog, remove suites that are none; returns what changed."""
+    wanted = _files(catalog, project)
+    stale = drifted(catalog, project)
+    (project / "suites").mkdir(exist_ok=True)
+    for path in stale:
+        if path in wanted:
+            path.write_text(wanted[path])
+        else:
+            path.unlink()
+    return stale
 
 
-def drifted(catalog: Catalog, folder: Path = FOLDER) -> list[Path]:
-    """The files in `folder` that are not what the catalog says."""
-    wanted = _files(catalog, folder)
+def drifted(catalog: Catalog, project: Path = PROJECT) -> list[Path]:
+    """The files of a project that are not what the catalog says."""
+    wanted = _files(catalog, project)
     differing = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    return [*differing, *(path for path in folder.glob("*.json") if path not in wanted)]
+    return [*differing, *(path for path in project.glob("suites/*.json") if path not in wanted)]
 
 
-def _files(catalog: Catalog, folder: Path) -> dict[Path, str]:
-    return {
-        folder / f"{name}.json": json.dumps(suite, indent=2, sort_keys=True) + "\n"
+def _files(catalog: Catalog, project: Path) -> dict[Path, str]:
+    suites = {
+        project / "suites" / f"{name}.json": json.dumps(suite, indent=2, sort_keys=True) + "\n"
         for name, suite in build_suites(catalog).items()
+    }
+    by_hand = (project / CONFIG).read_text().partition(_TABLES)[0]
+    tables = {"features": [CANDIDATES], "raw": [table.name for table in RAW_TABLES]}
+    sources = {schema: _datasource(schema, names) for schema, names in tables.items()}
+    return {project / CONFIG: by_hand + _TABLES + yaml.safe_dump({"fluent_datasources": sources}), **suites}
+
+
+def _datasource(schema: str, tables: Iterable[str]) -> dict[str, Any]:
+    return {
+        "type": "postgres",
+        "id": _id("datasource", schema),
+        "connection_string": "${FEATURE_STORE_GX_DSN}",
+        "kwargs": {"connect_args": {"options": f"-c timezone=UTC -c search_path={schema}"}},
+        "assets": {table: _asset(schema, table) for table in tables},
+    }
+
+
+def _asset(schema: str, table: str) -> dict[str, Any]:
+    whole = {"id": _id("batch", schema, table), "partitioner": None}
+    return {
+        "type": "table",
+        "id": _id("asset", schema, table),
+        "table_name": table,
+        "batch_metadata": {},
+        "batch_definitions": {"all": whole},
     }
 
 

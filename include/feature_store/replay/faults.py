@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from feature_store.replay.mount import Mount
-from feature_store.replay.spoilt import dropped, renamed, scaled
+from feature_store.replay.spoilt import added, dropped, renamed, scaled
 
 Kind = Literal[
     "status",
@@ -28,6 +28,7 @@ Kind = Literal[
     "html",
     "renamed",
     "dropped",
+    "added",
     "scaled",
     "ignored",
     "wrong_key",
@@ -37,6 +38,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "timeout": ("seconds",),
     "renamed": ("field", "to"),
     "dropped": ("field",),
+    "added": ("field",),
     "scaled": ("field", "factor"),
     "ignored": ("parameter",),
 }
@@ -65,7 +67,8 @@ class Fault(BaseModel):
     retry_after: int | None = Field(None, ge=0, description="status: seconds in a Retry-After header; unset sends none")
     seconds: float | None = Field(None, ge=0, le=3600, description="timeout: how long the answer is held back")
     field: str | None = Field(
-        None, description="renamed, dropped, scaled: name of the JSON field, or position in a row without names, from 0"
+        None,
+        description="renamed, dropped, added, scaled: name of the JSON field, or position in a nameless row, from 0",
     )
     to: str | None = Field(None, description="renamed: the new name, or position")
     factor: Decimal | None = Field(None, description="scaled: what the field's numbers are multiplied with")
@@ -227,4 +230,6 @@ def _edited(fault: Fault, body: bytes) -> bytes:
         return renamed(body, field, fault.to or "")
     if fault.kind == "dropped":
         return dropped(body, field)
+    if fault.kind == "added":
+        return added(body, field)
     return scaled(body, field, fault.factor or Decimal(1))

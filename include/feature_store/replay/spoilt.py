@@ -1,4 +1,4 @@
-"""Changes to the content of a JSON answer: a field renamed, dropped, or in another unit, wherever it occurs.
+"""Changes to the content of a JSON answer: a field renamed, dropped, added, or in another unit, wherever it occurs.
 
 A field is the name in an object, or the position in a row without names: a list of plain values within a list, as
 `"4"` is the close of a candle.
@@ -32,6 +32,15 @@ def dropped(body: bytes, field: str) -> bytes:
         return {name: value for name, value in row.items() if name != field}
 
     return _changed(body, field, in_object, lambda row, at: row[:at] + row[at + 1 :])
+
+
+def added(body: bytes, field: str) -> bytes:
+    """Beside the field another that nobody has heard of; a row ends with one cell more."""
+
+    def in_object(row: dict[str, Any]) -> dict[str, Any]:
+        return {**row, f"{field}_new": row[field]} if field in row else row
+
+    return _changed(body, field, in_object, lambda row, at: [*row, row[at]])
 
 
 def scaled(body: bytes, field: str, factor: Decimal) -> bytes:

@@ -7,8 +7,8 @@ from itertools import pairwise
 from typing import Any
 
 from feature_store.errors import Malformed
-from feature_store.sources.binance_words import count, number, the_object
-from feature_store.sources.contract import Payload, Row, check_fields
+from feature_store.sources.binance_words import count, the_object
+from feature_store.sources.contract import Payload, Row, check_fields, decimal_in_text
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ def _levels(payload: Payload, said: dict[str, Any], side: str) -> Levels:
         raise Malformed(f"{payload.url}: {side} are no list of prices with their quantities", payload)
     if any(len(level) > _CELLS for level in levels):
         logger.warning("%s: %s have unknown cells: read on without them", payload.url, side)
-    found = [(Decimal(number(level[0])), Decimal(number(level[1]))) for level in levels]
+    found = [(Decimal(decimal_in_text(level[0])), Decimal(decimal_in_text(level[1]))) for level in levels]
     if any(price <= 0 or quantity < 0 for price, quantity in found):
         raise Malformed(f"{payload.url}: {side} have a price or a quantity below zero", payload)
     return found

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
-from feature_store.sources.binance_words import check_asked, check_symbol, instant, number, the_object
-from feature_store.sources.contract import Payload, Row, check_fields
+from feature_store.sources.binance_words import check_asked, check_symbol, instant, the_object
+from feature_store.sources.contract import Payload, Row, check_fields, decimal_in_text, is_count_in_text
 
 PERIOD, PERIOD_LENGTH = "5m", timedelta(minutes=5)
 """What the history of open interest is asked for by: its finest."""
@@ -29,7 +29,7 @@ def settlements(payload: Payload, content: list[dict[str, Any]]) -> Iterator[Row
             _to_the_second(settled),
             {
                 "funding_time": settled,
-                "funding_rate": number(row["fundingRate"]),
+                "funding_rate": decimal_in_text(row["fundingRate"]),
                 "mark_price": _number_if_any(row.get("markPrice")),
             },
         )
@@ -40,7 +40,7 @@ def open_interest(payload: Payload, content: Any) -> Row:
     row = the_object(payload, content)
     check_fields(payload, row, _OPEN_INTEREST)
     check_symbol(payload, row)
-    return Row(row["symbol"], instant(row["time"]), {"open_interest": number(row["openInterest"])})
+    return Row(row["symbol"], instant(row["time"]), {"open_interest": decimal_in_text(row["openInterest"])})
 
 
 def open_interest_hist(payload: Payload, content: list[dict[str, Any]]) -> Iterator[Row]:
@@ -55,8 +55,8 @@ def open_interest_hist(payload: Payload, content: list[dict[str, Any]]) -> Itera
             row["symbol"],
             ts,
             {
-                "sum_open_interest": number(row["sumOpenInterest"]),
-                "sum_open_interest_value": number(row["sumOpenInterestValue"]),
+                "sum_open_interest": decimal_in_text(row["sumOpenInterest"]),
+                "sum_open_interest_value": decimal_in_text(row["sumOpenInterestValue"]),
                 "cmc_circulating_supply": _number_if_any(row.get(_SUPPLY)),
             },
         )
@@ -65,7 +65,7 @@ def open_interest_hist(payload: Payload, content: list[dict[str, Any]]) -> Itera
 def history_instant(row: dict[str, Any]) -> datetime:
     """The instant of a row of the history: documented as text, seen as a number."""
     stated = row["timestamp"]
-    return instant(int(stated) if type(stated) is str and stated.isdecimal() else stated)
+    return instant(int(stated) if is_count_in_text(stated) else stated)
 
 
 def _without(row: dict[str, Any], optional: str) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def _without(row: dict[str, Any], optional: str) -> dict[str, Any]:
 
 
 def _number_if_any(text: Any) -> str | None:
-    return None if text in (None, "") else number(text)
+    return None if text in (None, "") else decimal_in_text(text)
 
 
 def _to_the_second(settled: datetime) -> datetime:

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from feature_store.sources.binance_words import check_symbol, count, instant, number, the_object
-from feature_store.sources.contract import Payload, Row, check_fields
+from feature_store.sources.binance_words import check_symbol, count, instant, the_object
+from feature_store.sources.contract import Payload, Row, check_fields, decimal_in_text
 
 NUMBERS = {
     "priceChange": "price_change",
@@ -36,7 +36,7 @@ def ticker(payload: Payload, content: Any) -> Row:
         row["symbol"],
         instant(row["closeTime"]),
         {
-            **{column: number(row[name]) for name, column in NUMBERS.items()},
+            **{column: decimal_in_text(row[name]) for name, column in NUMBERS.items()},
             "open_time": instant(row["openTime"]),
             **{column: count(row[name]) for name, column in COUNTS.items()},
         },

@@ -1,6 +1,5 @@
 """How Binance writes instants, numbers and counts, and whether an answer is the one that was asked for."""
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 from feature_store.errors import Malformed
 from feature_store.sources.contract import Payload
 
-NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MILLISECOND = timedelta(milliseconds=1)
 MICROSECOND = timedelta(microseconds=1)
@@ -28,13 +26,6 @@ def instants(values: Sequence[Any]) -> list[datetime]:
     if set(map(type, values)) != {int} or max(values) >= FIRST_MICROSECONDS:
         return [instant(value) for value in values]
     return [EPOCH + value * MILLISECOND for value in values]
-
-
-def number(text: Any) -> str:
-    """A number as Binance wrote it, that is as text; else Malformed."""
-    if type(text) is not str or not NUMBER.fullmatch(text):
-        raise Malformed(f"{text!r} is no number: a decimal in a string was due")
-    return text
 
 
 def count(value: Any) -> int:

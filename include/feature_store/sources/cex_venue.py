@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from feature_store.sources.contract import is_count_in_text
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 AMOUNT = re.compile(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
@@ -48,7 +50,9 @@ def amount(value: Any) -> Decimal:
 
 
 def milliseconds(value: Any) -> datetime:
-    """An instant in milliseconds since 1970, written as a number or as text."""
+    """An instant in milliseconds since 1970, written as an integer or as text."""
+    if type(value) is not int and not is_count_in_text(value):
+        raise Missing(f"{value!r} is no instant: milliseconds were due")
     return EPOCH + timedelta(milliseconds=int(value))
 
 

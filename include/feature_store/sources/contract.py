@@ -4,11 +4,13 @@
     def parse(payload: Payload) -> Iterator[Row | Block]                             # pure: bytes to rows
 
 and a constant `SECRET_PARAMS`, which names the query parameters that carry credentials and the setting of each.
-`fetch` yields every answer before it reads it: whoever iterates lands the bytes first.
+`fetch` yields every answer before it reads it: whoever iterates lands the bytes first, redacts what is raised, and
+lands the answer of a Malformed that came before its time.
 """
 
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -59,7 +61,7 @@ class Payload:
             start = self.content[:60].decode("utf-8", "replace").strip()
             kind = "HTML" if start.startswith("<") else "truncated or broken JSON"
             raise Malformed(
-                f"{self.url} answered {self.status} with {kind} where JSON was due ({error}); it starts {start!r}"
+                f"{self.url} answered {self.status} with {kind} where JSON was due ({error}); it starts {start!r}", self
             ) from None
 
 
@@ -101,6 +103,21 @@ class Block:
             Row(self.series, ts, dict(zip(self.values, row, strict=True)))
             for ts, row in zip(self.ts, cells, strict=True)
         ]
+
+
+_DECIMAL = re.compile(r"-?[0-9]+(?:\.[0-9]+)?")
+
+
+def decimal_in_text(value: Any) -> str:
+    """A decimal that a source writes as text, as it is; raises Malformed for everything else, NaN and "" included."""
+    if type(value) is not str or not _DECIMAL.fullmatch(value):
+        raise Malformed(f"{value!r} is no number: a decimal in a text was due")
+    return value
+
+
+def is_count_in_text(value: Any) -> bool:
+    """Whether this is a whole number in a text: of the digits 0 to 9 alone, which are not the only ones there are."""
+    return type(value) is str and value.isascii() and value.isdecimal()
 
 
 def check_fields(payload: Payload, row: Mapping[str, Any], known: frozenset[str]) -> None:

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from feature_store.catalog.contracts import SeriesSpec
 from feature_store.errors import Malformed
-from feature_store.sources.contract import Payload, Row, Window, check_fields
+from feature_store.sources.contract import Payload, Row, Window, check_fields, is_count_in_text
 from feature_store.sources.http import Http
 
 SECRET_PARAMS: dict[str, str] = {}
@@ -135,7 +135,7 @@ def _exact_json(pegs: Mapping[str, Decimal | None]) -> str:
 
 def _instant(payload: Payload, date: Any) -> datetime:
     """Seconds since 1970: stablecoins write them as a string, TVL as an integer."""
-    seconds = int(date) if isinstance(date, str) and date.isdecimal() and len(date) < 20 else date
+    seconds = int(date) if is_count_in_text(date) and len(date) < 20 else date
     if type(seconds) is not int or not 0 < seconds < FIRST_MILLISECONDS:
         raise Malformed(f"{payload.url}: {date!r} is no date: seconds since 1970 were due", payload)
     return EPOCH + timedelta(seconds=seconds)

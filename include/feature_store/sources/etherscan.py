@@ -39,10 +39,7 @@ def fetch(http: Http, series: SeriesSpec, window: Window) -> Iterator[Payload]:
     for a wrong key, a tier or chain that the key is not for, and refusals in words that are not known.
     """
     answer = http.get(ENDPOINT, ORACLE)
-    try:
-        body = answer.json()
-    except Malformed:  # what has landed is rejected by who reads it
-        body = None
+    body = answer.json()
     if isinstance(body, dict) and body.get("status") == FAILURE and body.get("result") != []:
         raise _refusal(http, answer, str(body.get("result")))
     yield answer

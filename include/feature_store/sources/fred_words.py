@@ -1,10 +1,10 @@
 """How FRED writes lists, numbers and units. https://fred.stlouisfed.org/docs/api/fred/series_observations.html"""
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from feature_store.errors import Malformed
-from feature_store.sources.contract import Payload
+from feature_store.sources.contract import Payload, decimal_in_text
 
 NOT_KNOWN = "."
 
@@ -25,17 +25,7 @@ def member(payload: Payload, name: str) -> Any:
 
 def number(text: object) -> Decimal | None:
     """A value as FRED wrote it, that is as text, None where it is not known; else Malformed."""
-    if type(text) is not str:  # Decimal(True) is 1
-        raise Malformed(f"FRED's value {text!r} is no text")
-    if text == NOT_KNOWN:
-        return None
-    try:
-        found = Decimal(text)
-    except InvalidOperation:
-        raise Malformed(f"FRED's value {text!r} is neither a number nor {NOT_KNOWN!r}") from None
-    if not found.is_finite():
-        raise Malformed(f"FRED's value {text!r} is not finite")
-    return found
+    return None if text == NOT_KNOWN else Decimal(decimal_in_text(text))
 
 
 def unit_on(units: list[list[str]], vintage: str) -> str:

@@ -127,9 +127,6 @@ def _seconds_of(instant: datetime) -> int:
 
 def _refuse_errors(page: Payload) -> None:
     """An error comes with status 200."""
-    try:
-        said = page.json()
-    except Malformed:
-        return
+    said = page.json()
     if isinstance(said, dict) and said.get("s") == "error":
         raise Refused(f"{page.url} was refused: {str(said.get('errmsg', 'no reason given'))[:300]}", page)

@@ -9,7 +9,7 @@ from feature_store.stack.up import up_steps
 
 _ADVICE = "repair the cause and run `docker compose up` again: what is done already is not done twice"
 _BEFORE_AIRFLOW = ("bucket", "migrate", "catalog", "assets", "dbt")
-_AFTER_AIRFLOW = ("dags", "walk", "ingest", "transform", "docs")
+_AFTER_AIRFLOW = ("dags", "walk", "ingest", "transform", "reconcile", "docs")
 
 
 def prepare_steps(stack: Stack) -> list[Step]:

@@ -80,12 +80,12 @@ def ingest(
         connect(settings.postgres_dsn) if len(plan) > 1 else nullcontext(conn) as beside,
         ThreadPoolExecutor(1) as executor,
     ):
+        lander = Lander(conn, place, series, run_id, http.redact)
         loader = Loader(beside, place, series, asked, is_tail=window is None)
         loading: deque[Future[None]] = deque()
         failure: SourceError | None = None
         for chunk in plan:
-            payloads = connector.fetch(http, series, chunk)
-            answers, failure = land_and_read(conn, place, series, connector.parse, payloads, run_id)
+            answers, failure = lander.take(connector.fetch(http, series, chunk), connector.parse)
             loading.append(executor.submit(loader.load, answers, None if failure else chunk.until))
             if failure is not None:
                 break
@@ -100,6 +100,53 @@ def ingest(
         conn.execute(sql.SQL("analyze {}").format(place.table))
         conn.commit()
     return loader.total
+
+
+@dataclass(frozen=True)
+class Lander:
+    """Lands the answers of one series as they arrive, and reads them.
+
+    Errors quote the source, which may repeat a key: they go through `redact`.
+    """
+
+    conn: psycopg.Connection
+    place: Place
+    series: SeriesSpec
+    run_id: str
+    redact: Callable[[str], str]
+
+    def take(
+        self, payloads: Iterator[Payload], parse: Callable[[Payload], Iterable[Row | Block]]
+    ) -> tuple[list[Answer], SourceError | None]:
+        """What was read, and why fetching failed if it did: what arrived before stays."""
+        answers: list[Answer] = []
+        landed: Payload | None = None
+        while True:
+            try:
+                payload = next(payloads, None)
+            except CircuitOpen as error:  # nothing was asked, so there is nothing to record
+                return answers, error
+            except Malformed as error:
+                self._silence(error)
+                if error.payload is not None and error.payload is not landed:  # fetching read it before it gave it
+                    answers.append(Answer(self._land(error.payload), error=error))
+                return answers, error
+            except SourceError as error:
+                self._silence(error)
+                record_failure(self.conn, self.place, self.series.name, error, _now(self.conn), self.run_id)
+                return answers, error
+            if payload is None:
+                return answers, None
+            landed = payload
+            answers.append(read(self.series, self.place.zone, self._land(payload), parse(payload)))
+            self._silence(answers[-1].error)
+
+    def _land(self, payload: Payload) -> int:
+        return land(self.conn, self.place, self.series.name, payload, self.run_id)
+
+    def _silence(self, error: SourceError | None) -> None:
+        if error is not None:
+            error.args = (self.redact(str(error)),)
 
 
 @dataclass
@@ -142,32 +189,6 @@ def connector_of(catalog: Catalog, slug: str) -> ModuleType:
     if not catalog.connected(slug):
         raise CatalogError(f"source {slug!r} has no connector yet: there is no module feature_store.sources.{slug}")
     return import_module(f"feature_store.sources.{slug}")
-
-
-def land_and_read(
-    conn: psycopg.Connection,
-    place: Place,
-    series: SeriesSpec,
-    parse: Callable[[Payload], Iterable[Row | Block]],
-    payloads: Iterator[Payload],
-    run_id: str,
-) -> tuple[list[Answer], SourceError | None]:
-    """Land every answer as it arrives, then read it. When fetching fails: what arrived before, and the failure."""
-    answers: list[Answer] = []
-    while True:
-        try:
-            payload = next(payloads, None)
-        except CircuitOpen as error:  # nothing was asked, so there is nothing to record
-            return answers, error
-        except Malformed as error:  # of an answer that has landed: loading rejects it
-            return answers, error
-        except SourceError as error:
-            record_failure(conn, place, series.name, error, _now(conn), run_id)
-            return answers, error
-        if payload is None:
-            return answers, None
-        fetch_id = land(conn, place, series.name, payload, run_id)
-        answers.append(read(series, place.zone, fetch_id, parse(payload)))
 
 
 def _within_reach(series: SeriesSpec, stream: Stream, window: Window, now: datetime) -> Window:

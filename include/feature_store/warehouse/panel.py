@@ -1,6 +1,6 @@
 """What the dbt project takes from the catalog: dbt needs to know it before it sees a database.
 
-The columns of `features.daily_panel`, and the models that compute derived features.
+The columns of `features.daily_panel`, the models that read streams, and those that compute derived features.
 """
 
 from collections.abc import Iterator
@@ -42,8 +42,11 @@ def _read(path: Path) -> str | None:
 
 def _macros(catalog: Catalog) -> str:
     models = dict.fromkeys(f.source.schema_name for f in catalog.features.values() if f.is_derived)
+    points = [f"points_{slug}__{stream}" for slug, stream in catalog.connected_streams]
     return (
         "{# Made from the catalog by `feature-store catalog dbt --write`. #}\n"
+        + _list("points_models", [f"'{name}'" for name in points])
+        + "\n"
         + _list("derived_models", [f"'{name}'" for name in models])
         + "\n"
         + _list("panel_features", [f"{{'id': '{name}', 'column': '{column(name)}'}}" for name in catalog.features])

@@ -52,7 +52,7 @@ def read(series: SeriesSpec, zone: str, fetch_id: int, parsed: Iterable[Row | Bl
         _check_keys(rows)
     except Malformed as error:
         return Answer(fetch_id, error=error)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         reason = f"the answer of fetch {fetch_id} has an unexpected shape: {error!r}"
         return Answer(fetch_id, error=Malformed(reason))
     parts = [_part(fetch_id, _columns_of_block(block), of_instants(series, block.ts)) for block in blocks]
