@@ -59,6 +59,16 @@ def test_an_answer_that_was_given_lands_once_though_reading_it_fails(lander: Lan
     assert lander.conn.execute("select count(*) from raw.fetches").fetchone() == (1,)
 
 
+def test_an_answer_after_which_fetching_cannot_go_on_is_rejected_though_its_rows_can_be_read(lander: Lander) -> None:
+    def fetch() -> Iterator[Payload]:
+        yield ANSWER
+        raise Malformed("how many rows are there in all?", ANSWER)
+
+    answers, failure = lander.take(fetch(), lambda _: iter([Row("ProposeGasPrice", NOW, {"value": "7"})]))
+    assert [answer.error for answer in answers] == [failure]
+    assert load(lander.conn, lander.place, lander.series, answers).loaded == 0
+
+
 def test_a_refusal_is_recorded_without_the_key(lander: Lander) -> None:
     def fetch() -> Iterator[Payload]:
         raise Refused(f"the source says: {KEY} is wrong", ANSWER)

@@ -127,24 +127,26 @@ class Lander:
             except CircuitOpen as error:  # nothing was asked, so there is nothing to record
                 return answers, error
             except Malformed as error:
-                self._silence(error)
+                self._redact(error)
                 if error.payload is not None and error.payload is not landed:  # fetching read it before it gave it
                     answers.append(Answer(self._land(error.payload), error=error))
+                elif answers and answers[-1].error is None:  # its rows can be read, and still it is not to be trusted
+                    answers[-1] = Answer(answers[-1].fetch_id, error=error)
                 return answers, error
             except SourceError as error:
-                self._silence(error)
+                self._redact(error)
                 record_failure(self.conn, self.place, self.series.name, error, _now(self.conn), self.run_id)
                 return answers, error
             if payload is None:
                 return answers, None
             landed = payload
             answers.append(read(self.series, self.place.zone, self._land(payload), parse(payload)))
-            self._silence(answers[-1].error)
+            self._redact(answers[-1].error)
 
     def _land(self, payload: Payload) -> int:
         return land(self.conn, self.place, self.series.name, payload, self.run_id)
 
-    def _silence(self, error: SourceError | None) -> None:
+    def _redact(self, error: SourceError | None) -> None:
         if error is not None:
             error.args = (self.redact(str(error)),)
 
