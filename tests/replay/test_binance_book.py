@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from tests.recordings import RECORDED, needs_recordings
+
 from .conftest import GENERATED_AT as NOW
 from .server import Binance, Wall, candle, candles, ms, serving, write
-from .test_binance_recordings import REAL, recorded, spelling
+from .test_binance_recordings import recorded, spelling
 
 DAY = "2024-03-01"
 HIST = "/futures/data/openInterestHist"
@@ -170,9 +172,9 @@ def test_invented_open_interest_is_plausible_and_served_for_its_last_thirty_days
     assert float(rows[-1]["sumOpenInterestValue"]) / float(rows[-1]["sumOpenInterest"]) == pytest.approx(price, 0.01)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason=f"the recordings are not part of this repository and not at {REAL}")
+@needs_recordings
 def test_open_interest_and_books_are_spelt_as_recorded(binance: Binance, folder: Path) -> None:
-    lines = (REAL / "recorded/binance/transcribed/live_2022_2026.jsonl").read_text().splitlines()
+    lines = (RECORDED / "binance/transcribed/live_2022_2026.jsonl").read_text().splitlines()
     told = {entry["url"].split("?")[0].split(".com")[1]: entry["body"] for entry in map(json.loads, lines)}
     interests(folder, "2024-03-01T11:55:00Z,104882.705,6653666199.09")
     candles(folder, "BTCUSDT", [candle(f"{DAY}T11:59:00Z", 0, 60_000)])
