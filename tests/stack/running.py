@@ -134,9 +134,8 @@ class Running:
 
     def histories(self) -> str:
         """What is known of the features that another store can load in one go."""
-        catalog = load_catalog()
         with psycopg.connect(self.handles["postgres_dsn"], options="-c timezone=UTC") as conn:
-            return content_hash(conn, features=features_of(catalog, _histories(catalog)))
+            return _known(conn, load_catalog())
 
     def undisturbed_histories(self, dsn: str, scratch: Path) -> str:
         """The same of another store, loaded from the same replay server at the same instant.
@@ -157,7 +156,7 @@ class Running:
                     ((since,),) = self.rows(f"select min(ts) from raw.{slug}_{stream} where series = '{series.name}'")
                     ingest(conn, catalog, settings, series, Window(since, now) if slug == "binance" else None)
             transform(conn, catalog, settings, "undisturbed")
-            return content_hash(conn, features=features_of(catalog, _histories(catalog)))
+            return _known(conn, catalog)
 
 
 def _histories(catalog: Catalog) -> list[tuple[str, str]]:
@@ -168,6 +167,13 @@ def _histories(catalog: Catalog) -> list[tuple[str, str]]:
         for stream in catalog.streams(slug)
         if catalog.source(slug).streams[stream].history != "none"
     ]
+
+
+def _known(conn: psycopg.Connection, catalog: Catalog) -> str:
+    """A hash over all that is known of the features of these streams, and of those computed from them alone."""
+    known = content_hash(conn, features=features_of(catalog, _histories(catalog)))
+    assert known != content_hash(conn, features=[]), "something is known"
+    return known
 
 
 def wait_for(condition: Callable[[], bool], seconds: float) -> None:

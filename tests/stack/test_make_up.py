@@ -16,7 +16,7 @@ from feature_store.stack.processes import listening_sockets, stack_processes
 from .running import Running
 
 CHROMIUM = shutil.which("chromium")
-FEATURES = len(load_catalog().features)
+FEATURES = 25
 STEPS = {"1m": timedelta(minutes=1), "1h": timedelta(hours=1), "tick": timedelta(hours=8)}
 
 
@@ -208,7 +208,7 @@ def test_up_on_a_running_stack_changes_nothing(stack: Running) -> None:
 def test_status_shows_every_source_connected(stack: Running) -> None:
     status = json.loads(stack.call("status", "--json"))
     connectors = {row["source"]: row["connector"] for row in status["sources"]}
-    assert (len(connectors), set(connectors.values())) == (len(load_catalog().sources), {"connected"})
+    assert (len(connectors), set(connectors.values())) == (8, {"connected"})
     assert len(status["features"]) == FEATURES
     assert all(row["rows_fetched"] >= row["rows_loaded"] for row in status["fetches"])
     assert {row["quantity"] for row in status["reconciliation"]} == {pair.quantity for pair in PAIRS}

@@ -50,9 +50,11 @@ def hash_(
     from feature_store.warehouse.connection import connect
     from feature_store.warehouse.state import content_hash
 
-    chosen = feature and [load_catalog().feature(name).id for name in feature]
+    if feature:
+        catalog = load_catalog()
+        feature = [catalog.feature(name).id for name in feature]
     with connect() as conn:
-        typer.echo(content_hash(conn, as_of, chosen))
+        typer.echo(content_hash(conn, as_of, feature))
 
 
 @app.command()

@@ -33,10 +33,9 @@ def walk_snapshots(
     where it belongs: the next call goes on from there. Raises SourceError when the replay server fails.
     """
     snapshots = [
-        (source.slug, stream)
-        for source in catalog.connected_sources
-        for stream in catalog.streams(source.slug)
-        if source.streams[stream].history == "none"
+        (slug, stream)
+        for slug, stream in catalog.connected_streams
+        if catalog.source(slug).streams[stream].history == "none"
     ]
     unhurried = without_budgets(catalog)
     mode, since, until, done_until = _begin(conn)

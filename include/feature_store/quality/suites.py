@@ -1,7 +1,7 @@
 """The expectation suites, and the tables they are for, as files: made from the catalog, committed in `expectations`."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -40,7 +40,7 @@ def raw_suite(table: str) -> str:
 def write_suites(catalog: Catalog, project: Path = PROJECT) -> list[Path]:
     """Write the files of a project that differ from the catalog, remove suites that are none; returns what changed."""
     wanted = _files(catalog, project)
-    stale = drifted(catalog, project)
+    stale = _differing(wanted, project)
     (project / "suites").mkdir(exist_ok=True)
     for path in stale:
         if path in wanted:
@@ -52,7 +52,10 @@ def write_suites(catalog: Catalog, project: Path = PROJECT) -> list[Path]:
 
 def drifted(catalog: Catalog, project: Path = PROJECT) -> list[Path]:
     """The files of a project that are not what the catalog says."""
-    wanted = _files(catalog, project)
+    return _differing(_files(catalog, project), project)
+
+
+def _differing(wanted: Mapping[Path, str], project: Path) -> list[Path]:
     differing = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     return [*differing, *(path for path in project.glob("suites/*.json") if path not in wanted)]
 
