@@ -1,12 +1,15 @@
 """Point versions that lie in Postgres, as Arrow: what everything that reads history is made of."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
+from psycopg import sql
 
 from feature_store.errors import WarehouseError
 
@@ -55,23 +58,46 @@ class Hot:
     ) -> pa.RecordBatchReader:
         """Versions with since <= ts < until of some features, or all, in the order of KEY, as they arrive.
 
-        `columns` are names of VERSIONS; the answer has them in its order. Read it to its end before asking again.
+        `columns` are names of VERSIONS; the answer has them in its order.
         """
         names = [name for name in VERSIONS.names if columns is None or name in columns]
-        chosen = ", ".join(f"{_CAST.get(name, name)} as {name}" for name in names)
-        where, values = _where(features, since, until)
-        query = f"select {chosen} from features.features_versions {where} order by {', '.join(KEY)}"  # noqa: S608 - our own words
-        return self.ask(query, values, pa.schema([VERSIONS.field(name) for name in names]))
+        chosen = None if features is None else list(features)
+        conditions = [
+            sql.SQL(condition).format(value)
+            for condition, value in (("feature_id = any({})", chosen), ("ts >= {}", since), ("ts < {}", until))
+            if value is not None
+        ]
+        return self._read(names, conditions)
 
-    def ask(self, query: str, values: Sequence[Any] = (), schema: pa.Schema | None = None) -> pa.RecordBatchReader:
-        """The rows of any query, cast to `schema`; values stand for $1, $2, ... raises WarehouseError."""
-        import adbc_driver_manager
+    def read_aside(self, table: str) -> pa.RecordBatchReader:
+        """The versions of a partition that was detached, by its name."""
+        return self._read(VERSIONS.names, [], table)
 
+    def read_appended(self, since: datetime, until: datetime, done_xid: int, limit: int) -> pa.RecordBatchReader:
+        """Versions with since <= ts < until that transactions with done_xid <= xid < limit appended; as `read`."""
+        conditions = [
+            sql.SQL("ts >= {} and ts < {}").format(since, until),
+            sql.SQL("xid >= {}::xid8 and xid < {}::xid8").format(str(done_xid), str(limit)),
+        ]
+        return self._read(VERSIONS.names, conditions)
+
+    def _read(
+        self, names: Sequence[str], conditions: Sequence[sql.Composable], table: str = "features_versions"
+    ) -> pa.RecordBatchReader:
+        query = sql.SQL("select {} from {} {} {} order by {}").format(
+            sql.SQL(", ".join(f"{_CAST.get(name, name)} as {name}" for name in names)),
+            sql.Identifier("features", table),
+            sql.SQL("where" if conditions else ""),
+            sql.SQL(" and ").join(conditions),
+            sql.SQL(", ").join(map(sql.Identifier, KEY)),
+        )
+        return self.ask(query, pa.schema([VERSIONS.field(name) for name in names]))
+
+    def ask(self, query: sql.Composable, schema: pa.Schema | None = None) -> pa.RecordBatchReader:
+        """The rows of any query, as they arrive, cast to `schema`; raises WarehouseError."""
         cursor = self.connection.cursor()
-        try:
-            cursor.execute(query, values or None)
-        except adbc_driver_manager.Error as error:
-            raise WarehouseError(f"the database refused the query: {error}") from None
+        # Values are written into the query: of one with parameters the driver holds all rows in memory.
+        cursor.execute(query.as_string(None))
         rows = cursor.fetch_record_batch()
         as_asked = schema or rows.schema
 
@@ -84,40 +110,55 @@ class Hot:
 
 
 @contextmanager
-def open_hot(dsn: str) -> Iterator[Hot]:
-    """One read-only transaction over the feature tables; raises WarehouseError when the database cannot be reached."""
+def connect_arrow(dsn: str, *, autocommit: bool = False) -> Iterator["Connection"]:
+    """A connection that speaks Arrow; what fails on it is a WarehouseError."""
     import adbc_driver_manager
     from adbc_driver_postgresql import dbapi
 
     try:
-        connection = dbapi.connect(dsn, autocommit=True)
+        with dbapi.connect(dsn, autocommit=autocommit) as connection:
+            yield connection
     except adbc_driver_manager.Error as error:
-        raise WarehouseError(
-            f"the database cannot be reached: {error}. Is it up? `make up` starts the embedded one"
-        ) from None
-    with connection:
-        hot = Hot(connection)
-        for statement in (
-            "set timezone to 'UTC'",
-            "begin isolation level repeatable read read only",
-            # Before the snapshot is taken: from here on no partition can be detached.
+        raise WarehouseError(f"the database could not be reached, or refused: {error}") from None
+
+
+@contextmanager
+def open_hot(dsn: str) -> Iterator[Hot]:
+    """One read-only transaction over the feature tables; raises WarehouseError when the database cannot be reached."""
+    with connect_arrow(dsn, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute("set timezone to 'UTC'")
+        cursor.execute("begin isolation level repeatable read read only")
+        # Before the snapshot is taken: from here on no partition can be detached.
+        cursor.execute(
             "lock table only features.features_versions_intraday, only features.features_values_intraday"
-            " in access share mode",
-        ):
-            with connection.cursor() as cursor:
-                cursor.execute(statement)
-        yield hot
+            " in access share mode"
+        )
+        yield Hot(connection)
 
 
-def _where(features: Sequence[str] | None, since: datetime | None, until: datetime | None) -> tuple[str, list[Any]]:
-    values: list[Any] = []
-    conditions: list[str] = []
-    for condition, value in (
-        ("feature_id = any(${})", None if features is None else list(features)),
-        ("ts >= ${}", since),
-        ("ts < ${}", until),
-    ):
-        if value is not None:
-            values.append(value)
-            conditions.append(condition.format(len(values)))
-    return (f"where {' and '.join(conditions)}" if conditions else ""), values
+class Digest:
+    """SHA-256 of rows in their order, column by column; the same whatever pieces they come in."""
+
+    def __init__(self, columns: Sequence[str] = tuple(VERSIONS.names)) -> None:
+        self._columns = {name: hashlib.sha256() for name in columns}
+
+    def update(self, rows: pa.Table) -> None:
+        """Add rows with at least the columns of the digest, typed as in VERSIONS."""
+        for name, digest in self._columns.items():
+            for column in rows.column(name).chunks:
+                digest.update(_bytes(column))
+
+    def hexdigest(self) -> str:
+        """The digest of everything so far."""
+        return hashlib.sha256(b"".join(digest.digest() for digest in self._columns.values())).hexdigest()
+
+
+def _bytes(column: pa.Array) -> bytes:
+    if column.type == pa.string():
+        texts = pa.ListArray.from_arrays([0, len(column)], column)
+        return str(pc.binary_join(texts, "\n")[0]).encode() + b"\n" if len(column) else b""
+    if column.type == pa.bool_():
+        column = column.cast(pa.uint8())
+    if column.null_count:  # of values alone, which are never NaN
+        column = column.fill_null(float("nan"))
+    return bytes(column.to_numpy(zero_copy_only=False).tobytes())

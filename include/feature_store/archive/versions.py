@@ -1,0 +1,116 @@
+"""All point versions, wherever they lie: in Postgres, or, of days that are retired, in the history on S3.
+
+A day of a feature lies wholly in one of them (`ops.retired_days`), so that nothing is read twice.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from psycopg import sql
+
+from feature_store.archive.history import History, open_history
+from feature_store.settings import Settings
+from feature_store.warehouse.versions import VERSIONS, Hot, open_hot
+
+DAY = timedelta(days=1)
+
+
+class VersionReader(Protocol):
+    """Where versions are read from."""
+
+    def read(
+        self,
+        features: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.RecordBatchReader:
+        """Versions with since <= ts < until of some features, or all; `columns` are names of VERSIONS."""
+        ...
+
+
+@dataclass(frozen=True)
+class EverywhereReader:
+    """Hot and archive as one: what one transaction sees of Postgres, and the history of the days that are not in it."""
+
+    hot: Hot
+    settings: Settings
+
+    def read(
+        self,
+        features: Sequence[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pa.RecordBatchReader:
+        """As VersionReader says. S3 is asked only when a day of the range is retired; ArchiveError when it is away."""
+        retired = self.retired_days(features, since, until)
+        hot = self.hot.read(features, since, until, columns)
+        if not retired.num_rows:
+            return hot
+        return pa.RecordBatchReader.from_batches(hot.schema, self._both(hot, retired, since, until))
+
+    def retired_days(
+        self, features: Sequence[str] | None = None, since: datetime | None = None, until: datetime | None = None
+    ) -> pa.Table:
+        """Which days of which features (feature_id, day) lie in the history alone."""
+        conditions = [
+            sql.SQL(condition).format(value)
+            for condition, value in (
+                ("feature_id = any({})", None if features is None else list(features)),
+                ("day > {}::timestamptz::timestamp - interval '1 day'", since),
+                ("day < {}::timestamptz::timestamp", until),
+            )
+            if value is not None
+        ]
+        where = sql.SQL(" and ").join([sql.SQL("true"), *conditions])
+        return self.hot.ask(sql.SQL("select feature_id, day from ops.retired_days where {}").format(where)).read_all()
+
+    def _both(
+        self, hot: pa.RecordBatchReader, retired: pa.Table, since: datetime | None, until: datetime | None
+    ) -> Iterator[pa.RecordBatch]:
+        yield from hot
+        with open_history(self.settings) as history:
+            yield from read_days(history, retired, hot.schema.names, since, until)
+
+
+def read_days(
+    history: History,
+    days: pa.Table,
+    columns: Sequence[str] = tuple(VERSIONS.names),
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """The history's versions of certain days of features (feature_id, day), within since <= ts < until."""
+    if not days.num_rows:
+        return
+    first, last = (midnight(day.as_py()) for day in pc.min_max(days["day"]).values())
+    since, until = max(since or first, first), min(until or last + DAY, last + DAY)
+    features = days["feature_id"].unique().to_pylist()
+    schema = pa.schema([VERSIONS.field(name) for name in columns])
+    wanted = {*columns, "feature_id", "ts"}
+    for batch in history.read(features, since, until, tuple(wanted)):
+        rows = pa.Table.from_batches([batch])
+        rows = rows.append_column("day", rows["ts"].cast(pa.date32()))
+        kept = rows.join(days, ["feature_id", "day"], join_type="left semi")
+        yield from kept.select(schema.names).cast(schema).to_batches()
+
+
+@contextmanager
+def open_versions(settings: Settings, snapshot: str | None = None) -> Iterator[VersionReader]:
+    """All versions as of now, or those of a named snapshot of the history."""
+    with ExitStack() as stack:
+        if snapshot is not None:
+            yield stack.enter_context(open_history(settings)).at(snapshot)
+        else:
+            yield EverywhereReader(stack.enter_context(open_hot(settings.postgres_dsn)), settings)
+
+
+def midnight(day: date) -> datetime:
+    """The beginning of a UTC day."""
+    return datetime.combine(day, time(), UTC)
