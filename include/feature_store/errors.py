@@ -12,6 +12,7 @@ FeatureStoreError
 ├── SourceDisabled         live mode lacks a key of the source: it is left out, and no other
 ├── OutOfReach             the source does not answer for the time asked for: nothing to do, nothing wrong
 ├── WarehouseError         the database refused, or holds what it must not
+├── UnknownFeature         a feature is asked for that the store does not have
 ├── ArchiveError           S3 cannot be reached, refused, or does not hold what it should
 ├── QualityError           a blocking expectation failed
 ├── ReplayError            a replay folder, fault or clock request is wrong
@@ -88,6 +89,10 @@ class OutOfReach(FeatureStoreError):
 
 class WarehouseError(FeatureStoreError):
     """The database refused, or holds what it must not."""
+
+
+class UnknownFeature(FeatureStoreError):
+    """A feature is asked for that the store does not have."""
 
 
 class ArchiveError(FeatureStoreError):

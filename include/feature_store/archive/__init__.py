@@ -1,11 +1,37 @@
-"""The archive on S3: Parquet files of what features hold, and the bytes the sources sent.
+"""The archive on S3: Parquet files of what features hold, the history of all versions, and the bytes the sources sent.
 
-`export` writes one file per feature and UTC day, `move_payloads` takes landed bytes out of the database and
-`read_payload` reads them wherever they lie, `set_up` makes the bucket what it should be.
+`export` writes one file per feature and UTC day, `commit_history` appends new versions to the history, `retire` takes
+days that the history has out of the database and `restore` brings them back. `move_payloads` takes landed bytes out and
+`read_payload` reads them wherever they lie. `verify` reads all of it again, `set_up` makes the bucket what it should
+be.
 """
 
 from feature_store.archive.export import Exported, export
+from feature_store.archive.history import commit_history, open_history
 from feature_store.archive.payloads import Moved, move_payloads, read_payload
+from feature_store.archive.restore import restore
+from feature_store.archive.retention import Retired, retire
 from feature_store.archive.setup import SetUp, set_up
+from feature_store.archive.tidying import Tidied, tidy_history
+from feature_store.archive.verify import Verified, verify
+from feature_store.archive.versions import open_versions
 
-__all__ = ["Exported", "Moved", "SetUp", "export", "move_payloads", "read_payload", "set_up"]
+__all__ = [
+    "Exported",
+    "Moved",
+    "Retired",
+    "SetUp",
+    "Tidied",
+    "Verified",
+    "commit_history",
+    "export",
+    "move_payloads",
+    "open_history",
+    "open_versions",
+    "read_payload",
+    "restore",
+    "retire",
+    "set_up",
+    "tidy_history",
+    "verify",
+]

@@ -1,7 +1,8 @@
 """Batch export: `{uri}/{feature_id}/dt=YYYY-MM-DD/part-0.parquet`, one file per feature and UTC day.
 
-What S3 holds follows `features.features_values` alone: the same points, the same bytes; a day without points has no
-file. Only days marked dirty are looked at, and only files whose bytes differ are written.
+What S3 holds follows what is known today: the same points, the same bytes; a day without points has no file. Only days
+marked dirty are looked at, and only files whose bytes differ are written. Points are those of
+`features.features_values`, or of the history where a day is retired.
 """
 
 from collections import deque
@@ -14,12 +15,17 @@ from itertools import islice
 
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from feature_store.archive.evidence import Evidence
-from feature_store.archive.point_file import COLUMNS, Points, point_file, replaced, texts
+from feature_store.archive.history import History, open_history
+from feature_store.archive.point_file import COLUMNS, Points, point_file, replaced
 from feature_store.archive.s3 import CONNECTIONS, EXPORT_TAG, Bucket, open_bucket
+from feature_store.archive.versions import midnight
+from feature_store.errors import ArchiveError
 from feature_store.settings import Settings
 from feature_store.warehouse.connection import connect
+from feature_store.warehouse.versions import state_of
 
 SPAN = timedelta(days=64)
 """How many days one query reads: few enough for the database to sort in memory, whatever a store holds."""
@@ -63,11 +69,16 @@ class Day:
     mark: str
     uri: str | None
     sha256: str | None
+    is_retired: bool
 
     @property
     def key(self) -> str:
         """Where its file lies, below the archive's folder."""
         return f"{self.feature_id}/dt={self.day}/part-0.parquet"
+
+
+File = tuple[Day, pa.Table | None, pa.DictionaryArray | None]
+"""A day, its points in order of ts, and their evidence as readers get it; None without points."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +106,7 @@ def export(conn: psycopg.Connection, settings: Settings, progress: Progress | No
         reader.execute("begin isolation level repeatable read read only")
         days = _dirty_days(reader)
         total, failures = Exported(), list[Exception]()
-        outcomes = _settle_all(_files(reader, Evidence(conn), days), bucket, settings.parquet_compression)
+        outcomes = _settle_all(_files(reader, settings, Evidence(conn), days), bucket, settings.parquet_compression)
         while batch := list(islice(outcomes, NOTED_AT_ONCE)):
             settled = [outcome for outcome in batch if isinstance(outcome, Settled)]
             failures += [outcome for outcome in batch if isinstance(outcome, Exception)]
@@ -120,24 +131,43 @@ def _mark_elsewhere(conn: psycopg.Connection, bucket: Bucket) -> None:
 
 def _dirty_days(reader: psycopg.Connection) -> list[Day]:
     rows = reader.execute(
-        """select d.feature_id, d.day, d.marked_xid::text, f.uri, f.sha256
-           from ops.dirty_days as d left join ops.exported_files as f using (feature_id, day)
+        """select d.feature_id, d.day, d.marked_xid::text, f.uri, f.sha256, r.day is not null
+           from ops.dirty_days as d
+           left join ops.exported_files as f using (feature_id, day)
+           left join ops.retired_days as r using (feature_id, day)
            order by d.feature_id, d.day"""
     )
     return [Day(*row) for row in rows]
 
 
-def _files(
-    reader: psycopg.Connection, evidence: Evidence, days: Sequence[Day]
-) -> Iterator[tuple[Day, Points | None, pa.DictionaryArray | None]]:
+def _files(reader: psycopg.Connection, settings: Settings, evidence: Evidence, days: Sequence[Day]) -> Iterator[File]:
     """Each dirty day with its points and their evidence, expanded; one query a span, one day in memory."""
-    for span in _spans(days):
+    for span in _spans([day for day in days if not day.is_retired]):
         waiting = {day.day: day for day in span}
         for points in _read(reader, span):
-            column = texts(points.evidence)
-            yield waiting.pop(points.day), points, replaced(column, evidence.expand(column.dictionary.to_pylist()))
+            yield _file(waiting.pop(points.day), points.table(), evidence)
         for day in waiting.values():
             yield day, None, None
+    retired = [day for day in days if day.is_retired]
+    if retired:
+        with open_history(settings) as history:
+            for day in retired:
+                yield _file(day, _read_retired(history, day), evidence)
+
+
+def _file(day: Day, points: pa.Table, evidence: Evidence) -> File:
+    column = points["evidence"].combine_chunks().dictionary_encode()
+    return day, points, replaced(column, evidence.expand(column.dictionary.to_pylist()))
+
+
+def _read_retired(history: History, day: Day) -> pa.Table:
+    """The points of a day that lies in the history alone; ArchiveError when it has none, for then it had some."""
+    rows = history.read([day.feature_id], midnight(day.day), midnight(day.day) + timedelta(days=1)).read_all()
+    newest = rows.filter(pc.field("version") == pc.max(rows["version"]))
+    points = state_of(newest)
+    if not points.num_rows:
+        raise ArchiveError(f"the history has nothing of {day.feature_id} on {day.day}, which was retired into it")
+    return points.filter(pc.field("value").is_valid())
 
 
 def _spans(days: Sequence[Day]) -> Iterator[list[Day]]:
@@ -168,9 +198,7 @@ def _read(reader: psycopg.Connection, span: Sequence[Day]) -> Iterator[Points]:
             yield Points(*row)
 
 
-def _settle_all(
-    files: Iterator[tuple[Day, Points | None, pa.DictionaryArray | None]], bucket: Bucket, compression: str
-) -> Iterator[Settled | Exception]:
+def _settle_all(files: Iterator[File], bucket: Bucket, compression: str) -> Iterator[Settled | Exception]:
     """Each day once its file is as it should be, a bounded number at once; the first failures end it."""
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         flying: deque[Future[Settled]] = deque()
@@ -190,13 +218,13 @@ def _settle_all(
 
 
 def _settle(
-    bucket: Bucket, compression: str, day: Day, points: Points | None, evidence: pa.DictionaryArray | None
+    bucket: Bucket, compression: str, day: Day, points: pa.Table | None, evidence: pa.DictionaryArray | None
 ) -> Settled:
     """Bring the file of one day to what the snapshot holds; one atomic request, or none."""
-    if points is None or evidence is None:
+    if points is None or not points.num_rows:
         bucket.remove(day.key)
         return Settled(day, None, Exported(removed=1))
-    content, rows = point_file(points, evidence, compression)
+    content, rows = point_file(day.feature_id, points, evidence, compression), points.num_rows
     digest, uri = sha256(content).hexdigest(), bucket.uri(day.key)
     if (day.uri, day.sha256) == (uri, digest):
         return Settled(day, None, Exported(unchanged=1))

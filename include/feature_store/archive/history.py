@@ -98,6 +98,13 @@ class History:
 
         return pa.RecordBatchReader.from_batches(schema, batches())
 
+    def features(self) -> list[str]:
+        """The features that have versions."""
+        found = {
+            name for batch in self.read(columns=["feature_id"]) for name in batch["feature_id"].unique().to_pylist()
+        }
+        return sorted(found)
+
     def at(self, snapshot: str) -> "History":
         """The history as it was when it got that name; ArchiveError when there is no such snapshot."""
         return replace(self, snapshot_id=self._snapshot_id(snapshot))
@@ -200,7 +207,7 @@ def _commit(conn: psycopg.Connection, settings: Settings, progress: Progress | N
         table = history.table or _create(history)
         with table.transaction() as transaction:
             for month in _months(conn, *window):
-                for rows in _bundles(hot.read_appended(month, _next_month(month), *window)):
+                for rows in bundles(hot.read_appended(month, next_month(month), *window)):
                     transaction.append(rows)
                     total += rows.num_rows
                     if progress is not None:
@@ -268,11 +275,12 @@ def _months(conn: psycopg.Connection, done_xid: int, limit: int) -> list[datetim
     return sorted(month for (month,) in rows)
 
 
-def _next_month(month: datetime) -> datetime:
+def next_month(month: datetime) -> datetime:
+    """The beginning of the month after one that begins there."""
     return month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)
 
 
-def _bundles(batches: pa.RecordBatchReader) -> Iterator[pa.Table]:
+def bundles(batches: pa.RecordBatchReader) -> Iterator[pa.Table]:
     """The rows in tables of FILE_ROWS rows at most, in their order."""
     waiting: list[pa.RecordBatch] = []
     rows = 0

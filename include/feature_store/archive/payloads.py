@@ -67,18 +67,19 @@ def read_payload(conn: psycopg.Connection, settings: Settings, sha256: str) -> b
     content, uri = row
     if content is None and uri is None:
         raise ArchiveError(f"the bytes of the answer {sha256} have expired; raw.fetches still tells when they came")
-    return _unpacked(open_bucket(settings).get(uri) if content is None else content, sha256, uri or "raw.payloads")
+    return unpacked(open_bucket(settings).get(uri) if content is None else content, sha256, uri or "raw.payloads")
 
 
 def _move(bucket: Bucket, sha256: str, content: bytes, source: str) -> str:
     key = f"_payloads/{source}/{sha256[:2]}/{sha256}.zst"
     bucket.put(key, content)
     uri = bucket.uri(key)
-    _unpacked(bucket.get(uri), sha256, uri)
+    unpacked(bucket.get(uri), sha256, uri)
     return uri
 
 
-def _unpacked(content: bytes, sha256: str, place: str) -> bytes:
+def unpacked(content: bytes, sha256: str, place: str) -> bytes:
+    """The answer of stored bytes; raises ArchiveError when it does not have its hash."""
     try:
         answer = zstandard.decompress(content)
     except zstandard.ZstdError as error:

@@ -70,10 +70,21 @@ class Points:
     meta: str
     evidence: str
 
-
-def texts(column: str) -> pa.DictionaryArray:
-    """A column of texts parted by line breaks, each different one held once."""
-    return _texts(column).dictionary_encode()
+    def table(self) -> pa.Table:
+        """The same as columns of VERSIONS."""
+        return pa.table(
+            {
+                "ts": _instants(self.ts),
+                "value": pa.array(_items(self.value, "f8")),
+                "confidence": pa.array(_items(self.confidence, "f8")),
+                "meta": _texts(self.meta),
+                "evidence": _texts(self.evidence),
+                "available_at": _instants(self.available_at),
+                "available_basis": _texts(self.available_basis),
+                "ingested_at": _instants(self.ingested_at),
+                "is_provisional": pa.array(_items(self.is_provisional, "?")),
+            }
+        )
 
 
 def replaced(column: pa.DictionaryArray, by: Sequence[str]) -> pa.DictionaryArray:
@@ -82,23 +93,23 @@ def replaced(column: pa.DictionaryArray, by: Sequence[str]) -> pa.DictionaryArra
     return pa.DictionaryArray.from_arrays(fresh.indices.take(column.indices), fresh.dictionary)
 
 
-def point_file(points: Points, evidence: pa.DictionaryArray, compression: str) -> tuple[bytes, int]:
-    """The file's bytes and its number of rows; `evidence` is that column as readers get it.
+def point_file(feature_id: str, points: pa.Table, evidence: pa.DictionaryArray, compression: str) -> bytes:
+    """The file's bytes; `points` are columns of VERSIONS in order of ts, `evidence` is that column as readers get it.
 
     `compression` is snappy, gzip, lz4 or zstd.
     """
     table = pa.Table.from_arrays(
         [
-            pa.repeat(points.feature_id, len(evidence)),
-            _instants(points.ts),
-            pa.array(_items(points.value, "f8")),
-            pa.array(_items(points.confidence, "f8")),
-            texts(points.meta),
+            pa.repeat(feature_id, len(evidence)),
+            points["ts"],
+            points["value"],
+            points["confidence"],
+            points["meta"].combine_chunks().dictionary_encode(),
             evidence,
-            _instants(points.available_at),
-            _texts(points.available_basis),
-            _instants(points.ingested_at),
-            pa.array(_items(points.is_provisional, "?")),
+            points["available_at"],
+            points["available_basis"],
+            points["ingested_at"],
+            points["is_provisional"],
         ],
         schema=_IN_MEMORY,
     )
@@ -113,7 +124,7 @@ def point_file(points: Points, evidence: pa.DictionaryArray, compression: str) -
         write_statistics=_MEASURED,
         store_schema=False,
     )
-    return sink.getvalue().to_pybytes(), table.num_rows
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def _texts(column: str) -> pa.StringArray:

@@ -1,6 +1,6 @@
 """Retired days back into Postgres, as they were, through the one writer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from feature_store.archive.history import open_history
-from feature_store.archive.versions import read_days
-from feature_store.errors import ArchiveError
+from feature_store.archive.versions import DAY, EverywhereReader, midnight, read_days, retired_days
+from feature_store.errors import ArchiveError, UnknownFeature
 from feature_store.settings import Settings
-from feature_store.warehouse.versions import VERSIONS, connect_arrow
+from feature_store.warehouse.versions import VERSIONS, connect_arrow, open_hot
 
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Cursor
@@ -30,6 +30,23 @@ def restore(settings: Settings, wanted: Iterable[FeatureDay], *, keep: bool = Fa
         _restore_month(settings, list(days), keep)
         for _, days in groupby(ordered, key=lambda item: (item[1].year, item[1].month))
     )
+
+
+def restore_range(settings: Settings, features: Sequence[str], since: date, until: date) -> int:
+    """Bring the retired days of features from `since` through `until` back, and keep them; returns how many versions.
+
+    Raises UnknownFeature for one that was never written, ArchiveError as `restore` does.
+    """
+    if until < since:
+        raise ArchiveError(f"--to {until} lies before --from {since}: there is no day between them")
+    with open_hot(settings.postgres_dsn) as hot:
+        unknown = set(features) - set(EverywhereReader(hot, settings).features())
+        if unknown:
+            raise UnknownFeature(
+                f"nothing was ever stored of {', '.join(sorted(unknown))}: `feature-store status` lists the features"
+            )
+        days = retired_days(hot, features, midnight(since), midnight(until) + DAY)
+    return restore(settings, zip(*(days[name].to_pylist() for name in ("feature_id", "day")), strict=True), keep=True)
 
 
 def _restore_month(settings: Settings, wanted: list[FeatureDay], keep: bool) -> int:

@@ -12,16 +12,15 @@ from datetime import date, timedelta
 
 import psycopg
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from feature_store import clock
 from feature_store.archive.history import History, commit_history, open_history, writing
 from feature_store.archive.versions import DAY, midnight, read_days
-from feature_store.catalog import Catalog
+from feature_store.catalog import Catalog, FeatureSpec
 from feature_store.catalog.durations import parts
 from feature_store.errors import ArchiveError
 from feature_store.settings import Settings
-from feature_store.warehouse.versions import KEY, VERSIONS, Digest, open_hot
+from feature_store.warehouse.versions import VERSIONS, digests, open_hot
 
 log = logging.getLogger(__name__)
 
@@ -102,12 +101,17 @@ def look_back(catalog: Catalog) -> dict[str, timedelta]:
     """How long each intraday feature must stay for what is computed from it."""
     reaches: dict[str, timedelta] = {}
     for feature in catalog.features.values():
-        needs = {feature.id: SEASONS_REACH[feature.season]} if feature.season else {}
-        needs |= dict.fromkeys(feature.inputs, _span(feature.max_age or "P0D"))
-        for name, reach in needs.items():
+        for name in feature.inputs:
             if catalog.features[name].grain == "intraday":
-                reaches[name] = max(reaches.get(name, DAY), reach + 2 * DAY)
+                reaches[name] = max(reaches.get(name, DAY), reach_of(catalog, feature))
     return reaches
+
+
+def reach_of(catalog: Catalog, derived: FeatureSpec) -> timedelta:
+    """How far from a point of a derived feature its inputs may lie, rounded up."""
+    season = catalog.features[derived.inputs[0]].season
+    is_twin = season is not None and derived.source.schema_name == "seasonal_factors"
+    return (SEASONS_REACH[season] if is_twin and season else _span(derived.max_age or "P0D")) + 2 * DAY
 
 
 def _span(duration: str) -> timedelta:
@@ -169,12 +173,14 @@ def _detach(conn: psycopg.Connection, history: History, due: Due) -> str:
 
 def _settle(conn: psycopg.Connection, settings: Settings, history: History, day: date, done: Retired) -> None:
     """Drop a day that stands aside if the history holds it, else put it back."""
-    retired = conn.execute("select feature_id from ops.retired_days where day = %s", (day,)).fetchall()
+    retired = conn.execute(
+        "select feature_id from ops.retired_days where day = %s and sha256 is null", (day,)
+    ).fetchall()
     conn.commit()
     features = [name for (name,) in retired]
     days = pa.table({"feature_id": features, "day": pa.array([day] * len(features), pa.date32())})
-    aside = _digests(_read_aside(settings, day), features)
-    archived = _digests(pa.Table.from_batches(read_days(history, days), VERSIONS), features)
+    aside = digests(_read_aside(settings, day), features)
+    archived = digests(pa.Table.from_batches(read_days(history, days), VERSIONS), features)
     differing = [name for name in features if aside[name] != archived[name]]
     if differing:
         name = differing[0]
@@ -198,14 +204,3 @@ def _settle(conn: psycopg.Connection, settings: Settings, history: History, day:
 def _read_aside(settings: Settings, day: date) -> pa.Table:
     with open_hot(settings.postgres_dsn) as hot:
         return hot.read_aside(f"retiring_versions_{day:%Y%m%d}").read_all()
-
-
-def _digests(rows: pa.Table, features: list[str]) -> dict[str, tuple[int, str]]:
-    """Of each feature how many rows, and their digest in the order of KEY."""
-    found = {}
-    for name in features:
-        digest = Digest()
-        own = rows.filter(pc.field("feature_id") == name).sort_by([(column, "ascending") for column in KEY])
-        digest.update(own)
-        found[name] = (own.num_rows, digest.hexdigest())
-    return found

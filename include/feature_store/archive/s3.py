@@ -45,11 +45,30 @@ class Bucket:
             answer = self.client.put_object(Bucket=self.name, Key=self.prefix + key, Body=body, Tagging=tags)
         return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
 
+    def now(self) -> datetime:
+        """The server's clock, UTC: what the times of objects are told by. Raises ArchiveError."""
+        with self.asking("tell the time"):
+            answer = self.client.head_bucket(Bucket=self.name)
+        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
+
     def get(self, uri: str) -> bytes:
         """The object at an `s3://` URI, which may lie in an earlier bucket. Raises ArchiveError."""
         place = urlsplit(uri)
         with self.asking(f"read {uri}"):
             return self.client.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read()
+
+    def find(self, uri: str) -> bytes | None:
+        """The same, or None when nothing is there."""
+        from botocore.exceptions import ClientError
+
+        place = urlsplit(uri)
+        with self.asking(f"read {uri}"):
+            try:
+                return self.client.get_object(Bucket=place.netloc, Key=place.path.lstrip("/"))["Body"].read()
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "NoSuchKey":
+                    return None
+                raise
 
     def remove(self, key: str) -> bool:
         """Delete an object that is there; says whether it was. Raises ArchiveError."""

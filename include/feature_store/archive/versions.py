@@ -33,6 +33,10 @@ class VersionReader(Protocol):
         """Versions with since <= ts < until of some features, or all; `columns` are names of VERSIONS."""
         ...
 
+    def features(self) -> list[str]:
+        """The features that may have versions."""
+        ...
+
 
 @dataclass(frozen=True)
 class EverywhereReader:
@@ -49,27 +53,16 @@ class EverywhereReader:
         columns: Sequence[str] | None = None,
     ) -> pa.RecordBatchReader:
         """As VersionReader says. S3 is asked only when a day of the range is retired; ArchiveError when it is away."""
-        retired = self.retired_days(features, since, until)
+        retired = retired_days(self.hot, features, since, until)
         hot = self.hot.read(features, since, until, columns)
         if not retired.num_rows:
             return hot
         return pa.RecordBatchReader.from_batches(hot.schema, self._both(hot, retired, since, until))
 
-    def retired_days(
-        self, features: Sequence[str] | None = None, since: datetime | None = None, until: datetime | None = None
-    ) -> pa.Table:
-        """Which days of which features (feature_id, day) lie in the history alone."""
-        conditions = [
-            sql.SQL(condition).format(value)
-            for condition, value in (
-                ("feature_id = any({})", None if features is None else list(features)),
-                ("day > {}::timestamptz::timestamp - interval '1 day'", since),
-                ("day < {}::timestamptz::timestamp", until),
-            )
-            if value is not None
-        ]
-        where = sql.SQL(" and ").join([sql.SQL("true"), *conditions])
-        return self.hot.ask(sql.SQL("select feature_id, day from ops.retired_days where {}").format(where)).read_all()
+    def features(self) -> list[str]:
+        """Every feature that was ever written."""
+        rows = self.hot.ask(sql.SQL("select feature_id from ops.feature_writes")).read_all()
+        return sorted(rows["feature_id"].to_pylist())
 
     def _both(
         self, hot: pa.RecordBatchReader, retired: pa.Table, since: datetime | None, until: datetime | None
@@ -77,6 +70,26 @@ class EverywhereReader:
         yield from hot
         with open_history(self.settings) as history:
             yield from read_days(history, retired, hot.schema.names, since, until)
+
+
+def retired_days(
+    hot: Hot,
+    features: Sequence[str] | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> pa.Table:
+    """Which days of which features (feature_id, day) lie in the history alone."""
+    conditions = [
+        sql.SQL(condition).format(value)
+        for condition, value in (
+            ("feature_id = any({})", None if features is None else list(features)),
+            ("day > {}::timestamptz::timestamp - interval '1 day'", since),
+            ("day < {}::timestamptz::timestamp", until),
+        )
+        if value is not None
+    ]
+    where = sql.SQL(" and ").join([sql.SQL("true"), *conditions])
+    return hot.ask(sql.SQL("select feature_id, day from ops.retired_days where {}").format(where)).read_all()
 
 
 def read_days(

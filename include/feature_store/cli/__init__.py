@@ -15,6 +15,7 @@ from feature_store.errors import FeatureStoreError
 
 app = typer.Typer(no_args_is_help=True, help="A feature store for financial data that never lies about time.")
 app.add_typer(archive.app, name="archive")
+app.add_typer(archive.snapshots, name="snapshot")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(quality.app, name="quality")
 app.add_typer(rejects.app, name="rejects")
@@ -46,15 +47,14 @@ def hash_(
     feature: Annotated[list[str] | None, typer.Option(help="Only this feature; may be given several times.")] = None,
 ) -> None:
     """Print one hash over all points as known today, or as of an instant: equal content, equal hash."""
+    from feature_store.archive.content import content_hash
     from feature_store.catalog import load_catalog
-    from feature_store.warehouse.connection import connect
-    from feature_store.warehouse.state import content_hash
+    from feature_store.settings import load_settings
 
     if feature:
         catalog = load_catalog()
         feature = [catalog.feature(name).id for name in feature]
-    with connect() as conn:
-        typer.echo(content_hash(conn, as_of, feature))
+    typer.echo(content_hash(load_settings(), as_of, feature))
 
 
 @app.command()

@@ -18,6 +18,7 @@ from psycopg import sql
 from feature_store.catalog import Catalog
 from feature_store.errors import WarehouseError
 from feature_store.pipeline.formulas import check_formulas
+from feature_store.pipeline.late import restore_for_candidates, restore_for_inputs
 from feature_store.pipeline.models import fingerprint, project, run_dbt
 from feature_store.quality.judge import judge
 from feature_store.quality.results import Verdict
@@ -108,6 +109,7 @@ def derive(
     with _alone(conn):
         while again or inputs_have_news(conn):
             check_formulas(conn, settings, catalog)
+            restore_for_inputs(conn, settings, catalog, everything=again)
             done = done.then(_round(conn, catalog, settings, run_id, "derived", again))
             again = False
         if panel_has_news(conn) or full_refresh:
@@ -168,15 +170,20 @@ def judge_candidates(conn: psycopg.Connection, catalog: Catalog, settings: Setti
 def publish(conn: psycopg.Connection, settings: Settings, run_id: str, layer: Layer = "raw") -> Published:
     """Append the candidates, a long history a month at a time, and mark what this run read as done.
 
-    Raises WarehouseError when the candidates are another run's or were not judged, or when the writer refused.
+    Raises WarehouseError when the candidates are another run's or were not judged, or when the writer refused; and
+    ArchiveError when S3 is away and some are of retired days: the others are published, and the next run tries again.
     """
     with _alone(conn):
         _require(conn, run_id, judged=True)
+        away = restore_for_candidates(conn, settings)
         total = _count(conn)
         [result] = run_dbt(settings, "run", "--select", "features_versions")
         appended = int(result.adapter_response["rows_affected"])
         if appended > _MANY:
             conn.execute("analyze features.features_versions, ops.changed_days")
+        if away is not None:
+            conn.commit()
+            raise away
         conn.execute("select ops.close_window(%s)", (_CONSUMERS[layer],))
         conn.commit()
     published = Published(appended, total - appended)

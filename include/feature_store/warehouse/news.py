@@ -79,7 +79,7 @@ def sweep_changed_days(conn: psycopg.Connection) -> None:
     """Forget the changed days that every consumer is done with."""
     conn.execute(
         """delete from ops.changed_days
-           where xid < (select min(done_xid) from ops.watermarks where consumer in ('derived', 'panel'))
-             and (select count(*) from ops.watermarks where consumer in ('derived', 'panel')) = 2"""
+           where xid < (select min(done_xid) from ops.watermarks where consumer in ('derived', 'history', 'panel'))
+             and (select count(*) from ops.watermarks where consumer in ('derived', 'history', 'panel')) = 3"""
     )
     conn.commit()

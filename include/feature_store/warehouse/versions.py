@@ -136,6 +136,29 @@ def open_hot(dsn: str) -> Iterator[Hot]:
         yield Hot(connection)
 
 
+def state_of(
+    rows: pa.Table, known_at: datetime | None = None, stored_at: datetime | None = None, *, strict: bool = False
+) -> pa.Table:
+    """State (known_at, stored_at): of each feature, definition version and ts the newest version, withdrawn ones too.
+
+    Newest is the greatest (available_at, ingested_at) among what was available by known_at and stored by stored_at;
+    None bounds nothing. Strictly, a backfilled version is available from when it was ingested. Ordered as KEY.
+    """
+    if known_at is not None:
+        available = pc.field("available_at")
+        if strict:
+            available = pc.if_else(pc.field("available_basis") == "backfilled", pc.field("ingested_at"), available)
+        rows = rows.filter(available <= pa.scalar(known_at, INSTANT))
+    if stored_at is not None:
+        rows = rows.filter(pc.field("ingested_at") <= pa.scalar(stored_at, INSTANT))
+    rows = rows.sort_by([(name, "ascending") for name in KEY]).combine_chunks()
+    if rows.num_rows < 2:
+        return rows
+    differs = [pc.not_equal(rows[name][:-1], rows[name][1:]) for name in ("feature_id", "version", "ts")]
+    is_last = pc.or_(pc.or_(differs[0], differs[1]), differs[2])
+    return rows.filter(pa.chunked_array([*is_last.chunks, pa.array([True])]))
+
+
 class Digest:
     """SHA-256 of rows in their order, column by column; the same whatever pieces they come in."""
 
@@ -162,3 +185,14 @@ def _bytes(column: pa.Array) -> bytes:
     if column.null_count:  # of values alone, which are never NaN
         column = column.fill_null(float("nan"))
     return bytes(column.to_numpy(zero_copy_only=False).tobytes())
+
+
+def digests(rows: pa.Table, features: Sequence[str]) -> dict[str, tuple[int, str]]:
+    """Of each feature how many of the rows it has, and their digest in the order of KEY."""
+    found = {}
+    for name in features:
+        own = rows.filter(pc.field("feature_id") == name).sort_by([(column, "ascending") for column in KEY])
+        digest = Digest()
+        digest.update(own)
+        found[name] = (own.num_rows, digest.hexdigest())
+    return found
