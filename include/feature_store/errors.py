@@ -13,6 +13,7 @@ FeatureStoreError
 ├── OutOfReach             the source does not answer for the time asked for: nothing to do, nothing wrong
 ├── WarehouseError         the database refused, or holds what it must not
 ├── UnknownFeature         a feature is asked for that the store does not have
+├── QueryError             a question makes no sense: an instant without a zone, a range that ends before it begins
 ├── ArchiveError           S3 cannot be reached, refused, or does not hold what it should
 ├── QualityError           a blocking expectation failed
 ├── ReplayError            a replay folder, fault or clock request is wrong
@@ -93,6 +94,10 @@ class WarehouseError(FeatureStoreError):
 
 class UnknownFeature(FeatureStoreError):
     """A feature is asked for that the store does not have."""
+
+
+class QueryError(FeatureStoreError):
+    """A question makes no sense."""
 
 
 class ArchiveError(FeatureStoreError):

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from feature_store.archive.versions import open_versions
 from feature_store.settings import Settings
-from feature_store.warehouse.versions import KEY, Digest, state_of
+from feature_store.warehouse.versions import KEY, Digest, eligible, newest_of_each
 
 _COLUMNS = ("version", "ts", "available_at", "available_basis", "value")
 
@@ -24,6 +24,6 @@ def content_hash(settings: Settings, as_of: datetime | None = None, features: Se
             if not rows.num_rows:
                 continue
             digest = Digest(_COLUMNS)
-            digest.update(state_of(rows, as_of))
+            digest.update(newest_of_each(eligible(rows, as_of)))
             whole.update(f"{feature}\n{digest.hexdigest()}\n".encode())
     return whole.hexdigest()

@@ -25,7 +25,7 @@ from feature_store.archive.versions import midnight
 from feature_store.errors import ArchiveError
 from feature_store.settings import Settings
 from feature_store.warehouse.connection import connect
-from feature_store.warehouse.versions import state_of
+from feature_store.warehouse.versions import newest_of_each
 
 SPAN = timedelta(days=64)
 """How many days one query reads: few enough for the database to sort in memory, whatever a store holds."""
@@ -164,7 +164,7 @@ def _read_retired(history: History, day: Day) -> pa.Table:
     """The points of a day that lies in the history alone; ArchiveError when it has none, for then it had some."""
     rows = history.read([day.feature_id], midnight(day.day), midnight(day.day) + timedelta(days=1)).read_all()
     newest = rows.filter(pc.field("version") == pc.max(rows["version"]))
-    points = state_of(newest)
+    points = newest_of_each(newest)
     if not points.num_rows:
         raise ArchiveError(f"the history has nothing of {day.feature_id} on {day.day}, which was retired into it")
     return points.filter(pc.field("value").is_valid())

@@ -105,6 +105,21 @@ class History:
         }
         return sorted(found)
 
+    def archived_years(self, feature: str) -> list[int]:
+        """The years in which the feature may have versions."""
+        if self.table is None:
+            return []
+        files = self.table.scan(_condition([feature], None, None), snapshot_id=self.snapshot_id).plan_files()
+        return sorted({month_of(task.file.partition[0]).year for task in files})
+
+    def definitions(self, feature: str) -> list[int]:
+        """None is known without reading rows."""
+        return []
+
+    def mark(self, feature: str) -> object:
+        """The commit that is read: nothing is ever added to it."""
+        return self.snapshot_id
+
     def at(self, snapshot: str) -> "History":
         """The history as it was when it got that name; ArchiveError when there is no such snapshot."""
         return replace(self, snapshot_id=self._snapshot_id(snapshot))
@@ -273,6 +288,11 @@ def _months(conn: psycopg.Connection, done_xid: int, limit: int) -> list[datetim
     rows = conn.execute(query, {"done": done_xid, "limit": limit}).fetchall()
     conn.commit()
     return sorted(month for (month,) in rows)
+
+
+def month_of(number: int) -> datetime:
+    """The beginning of a month by its number since 1970, as Iceberg counts."""
+    return datetime(1970 + number // 12, number % 12 + 1, 1, tzinfo=UTC)
 
 
 def next_month(month: datetime) -> datetime:

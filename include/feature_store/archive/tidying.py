@@ -5,7 +5,7 @@ pyiceberg has neither: https://github.com/apache/iceberg-python/issues/1092, /is
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -13,7 +13,16 @@ import psycopg
 import pyarrow as pa
 
 from feature_store import clock
-from feature_store.archive.history import FILE_ROWS, History, asking, bundles, next_month, open_history, writing
+from feature_store.archive.history import (
+    FILE_ROWS,
+    History,
+    asking,
+    bundles,
+    month_of,
+    next_month,
+    open_history,
+    writing,
+)
 from feature_store.archive.s3 import Bucket, open_bucket
 from feature_store.errors import ArchiveError
 from feature_store.settings import Settings
@@ -68,8 +77,7 @@ def tidy_history(conn: psycopg.Connection, settings: Settings, *, kept: timedelt
 def _untidy_months(table: "Table", before: datetime) -> list[datetime]:
     files: dict[datetime, list[int]] = {}
     for task in table.scan().plan_files():
-        years, month = divmod(task.file.partition[0], 12)  # months since 1970
-        files.setdefault(datetime(1970 + years, month + 1, 1, tzinfo=UTC), []).append(task.file.record_count)
+        files.setdefault(month_of(task.file.partition[0]), []).append(task.file.record_count)
     return sorted(
         month for month, rows in files.items() if month < before and len(rows) > _SLACK * -(-sum(rows) // FILE_ROWS)
     )

@@ -37,6 +37,18 @@ class VersionReader(Protocol):
         """The features that may have versions."""
         ...
 
+    def archived_years(self, feature: str) -> list[int]:
+        """The years of ts (UTC) of which it may read versions from the history, in order."""
+        ...
+
+    def definitions(self, feature: str) -> list[int]:
+        """The definition versions that the feature ever had, as far as is known without reading its rows."""
+        ...
+
+    def mark(self, feature: str) -> object:
+        """Something that changes whenever versions of the feature are added."""
+        ...
+
 
 @dataclass(frozen=True)
 class EverywhereReader:
@@ -63,6 +75,21 @@ class EverywhereReader:
         """Every feature that was ever written."""
         rows = self.hot.ask(sql.SQL("select feature_id from ops.feature_writes")).read_all()
         return sorted(rows["feature_id"].to_pylist())
+
+    def archived_years(self, feature: str) -> list[int]:
+        """The years with retired days of the feature."""
+        return sorted({day.year for day in retired_days(self.hot, [feature])["day"].to_pylist()})
+
+    def definitions(self, feature: str) -> list[int]:
+        """The definition versions that the catalog ever had of the feature."""
+        query = sql.SQL("select distinct version from registry.features_catalog where id = {}").format(feature)
+        return sorted(self.hot.ask(query).read_all()["version"].to_pylist())
+
+    def mark(self, feature: str) -> object:
+        """When the feature was written to last."""
+        query = sql.SQL("select last_ingested_at from ops.feature_writes where feature_id = {}").format(feature)
+        written = self.hot.ask(query).read_all()["last_ingested_at"].to_pylist()
+        return written[0] if written else None
 
     def _both(
         self, hot: pa.RecordBatchReader, retired: pa.Table, since: datetime | None, until: datetime | None

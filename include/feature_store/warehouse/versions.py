@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -125,7 +125,39 @@ def connect_arrow(dsn: str, *, autocommit: bool = False) -> Iterator["Connection
 @contextmanager
 def open_hot(dsn: str) -> Iterator[Hot]:
     """One read-only transaction over the feature tables; raises WarehouseError when the database cannot be reached."""
-    with connect_arrow(dsn, autocommit=True) as connection, connection.cursor() as cursor:
+    with connect_arrow(dsn, autocommit=True) as connection:
+        _begin(connection)
+        yield Hot(connection)
+
+
+class HotConnections:
+    """Connections that are kept for the next question: to make one costs more than to answer most. For any thread."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._idle: list[Connection] = []
+
+    @contextmanager
+    def open(self) -> Iterator[Hot]:
+        """As `open_hot`."""
+        import adbc_driver_manager
+
+        with ExitStack() as stack:
+            try:
+                connection = stack.enter_context(self._idle.pop())
+                _begin(connection)
+            except (IndexError, adbc_driver_manager.Error):  # none is idle, or the database went away meanwhile
+                connection = stack.enter_context(connect_arrow(self._dsn, autocommit=True))
+                _begin(connection)
+            yield Hot(connection)
+            with connection.cursor() as cursor:
+                cursor.execute("commit")
+            stack.pop_all()
+            self._idle.append(connection)
+
+
+def _begin(connection: "Connection") -> None:
+    with connection.cursor() as cursor:
         cursor.execute("set timezone to 'UTC'")
         cursor.execute("begin isolation level repeatable read read only")
         # Before the snapshot is taken: from here on no partition can be detached.
@@ -133,16 +165,14 @@ def open_hot(dsn: str) -> Iterator[Hot]:
             "lock table only features.features_versions_intraday, only features.features_values_intraday"
             " in access share mode"
         )
-        yield Hot(connection)
 
 
-def state_of(
+def eligible(
     rows: pa.Table, known_at: datetime | None = None, stored_at: datetime | None = None, *, strict: bool = False
 ) -> pa.Table:
-    """State (known_at, stored_at): of each feature, definition version and ts the newest version, withdrawn ones too.
+    """The versions that were available by known_at and stored by stored_at; None bounds nothing.
 
-    Newest is the greatest (available_at, ingested_at) among what was available by known_at and stored by stored_at;
-    None bounds nothing. Strictly, a backfilled version is available from when it was ingested. Ordered as KEY.
+    Strictly, a backfilled version is available from when it was ingested: it may hold what was rewritten since.
     """
     if known_at is not None:
         available = pc.field("available_at")
@@ -151,12 +181,28 @@ def state_of(
         rows = rows.filter(available <= pa.scalar(known_at, INSTANT))
     if stored_at is not None:
         rows = rows.filter(pc.field("ingested_at") <= pa.scalar(stored_at, INSTANT))
+    return rows
+
+
+def newest_of_each(rows: pa.Table) -> pa.Table:
+    """Of each feature, definition version and ts the version of the greatest (available_at, ingested_at), as KEY sorts.
+
+    Of eligible rows it is their state (K, S), withdrawn points included.
+    """
     rows = rows.sort_by([(name, "ascending") for name in KEY]).combine_chunks()
-    if rows.num_rows < 2:
-        return rows
-    differs = [pc.not_equal(rows[name][:-1], rows[name][1:]) for name in ("feature_id", "version", "ts")]
-    is_last = pc.or_(pc.or_(differs[0], differs[1]), differs[2])
-    return rows.filter(pa.chunked_array([*is_last.chunks, pa.array([True])]))
+    return rows if rows.num_rows < 2 else rows.filter(pa.concat_arrays([_differs(rows), pa.array([True])]))
+
+
+def oldest_of_each(rows: pa.Table) -> pa.Table:
+    """The same with the least."""
+    rows = rows.sort_by([(name, "ascending") for name in KEY]).combine_chunks()
+    return rows if rows.num_rows < 2 else rows.filter(pa.concat_arrays([pa.array([True]), _differs(rows)]))
+
+
+def _differs(rows: pa.Table) -> pa.BooleanArray:
+    """For each row but the last whether the next is of another point."""
+    changes = [pc.not_equal(rows[name][:-1], rows[name][1:]) for name in ("feature_id", "version", "ts")]
+    return pc.or_(pc.or_(changes[0], changes[1]), changes[2]).combine_chunks()
 
 
 class Digest:

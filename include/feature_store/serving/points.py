@@ -1,0 +1,100 @@
+"""Points over a range of ts, in some state, as they are read: hot and archive, in order, in bounded memory."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feature_store.archive.versions import VersionReader
+from feature_store.warehouse.versions import KEY, VERSIONS, eligible, newest_of_each, oldest_of_each
+
+Vintage = Literal["latest", "first", "all"]
+"""Of each ts the newest version, the first that was not withdrawn, or all of them."""
+
+COLUMNS = (
+    "feature_id", "ts", "value", "confidence", "is_provisional", "available_at", "available_basis", "ingested_at",
+    "meta", "evidence", "version",
+)  # fmt: skip
+POINTS = pa.schema([VERSIONS.field(name) for name in COLUMNS])
+"""A point as features.features_values has it."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The state that is asked for: what was known at K, as stored at S; None bounds nothing."""
+
+    known_at: datetime | None = None
+    stored_at: datetime | None = None
+    strict: bool = True
+    vintage: Vintage = "latest"
+
+
+def points(
+    versions: VersionReader, feature: str, definition: int, asked: Asked, since: datetime | None, until: datetime | None
+) -> Iterator[pa.RecordBatch]:
+    """The points of one feature with since <= ts < until, in the order of ts; what is held in memory is bounded.
+
+    Withdrawn points are left out, but for the vintage all, which tells of them too.
+    """
+    for rows in _pieces(versions, feature, since, until):
+        of_definition = rows.filter(pc.field("version") == definition)
+        chosen = eligible(of_definition, asked.known_at, asked.stored_at, strict=asked.strict)
+        yield from _VINTAGES[asked.vintage](chosen).select(COLUMNS).cast(POINTS).to_batches()
+
+
+def _latest(rows: pa.Table) -> pa.Table:
+    return newest_of_each(rows).filter(pc.field("value").is_valid())
+
+
+def _first(rows: pa.Table) -> pa.Table:
+    return oldest_of_each(rows.filter(pc.field("value").is_valid()))
+
+
+def _all(rows: pa.Table) -> pa.Table:
+    return rows.sort_by([(name, "ascending") for name in KEY])
+
+
+_VINTAGES: dict[Vintage, Callable[[pa.Table], pa.Table]] = {"latest": _latest, "first": _first, "all": _all}
+
+
+def _pieces(
+    versions: VersionReader, feature: str, since: datetime | None, until: datetime | None
+) -> Iterator[pa.Table]:
+    """All versions of a feature in tables that follow each other; all versions of a point are in one."""
+    for start, end, is_ordered in _spans(versions, feature, since, until):
+        reader = versions.read([feature], start, end)
+        if is_ordered:
+            yield from _whole_points(reader)
+        else:
+            yield reader.read_all()
+
+
+def _spans(
+    versions: VersionReader, feature: str, since: datetime | None, until: datetime | None
+) -> Iterator[tuple[datetime | None, datetime | None, bool]]:
+    """The range in spans; what comes from Postgres alone comes ordered, what comes from the history does not."""
+    begin = since
+    for year in versions.archived_years(feature):
+        start, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
+        start, end = max(start, begin or start), min(end, until or end)
+        if start < end:
+            if begin is None or begin < start:
+                yield begin, start, True
+            yield start, end, False
+            begin = end
+    if begin is None or until is None or begin < until:
+        yield begin, until, True
+
+
+def _whole_points(reader: pa.RecordBatchReader) -> Iterator[pa.Table]:
+    """Batches of one feature in the order of KEY, cut where a point ends."""
+    waiting = reader.schema.empty_table()
+    for batch in reader:
+        rows = pa.concat_tables([waiting, pa.Table.from_batches([batch])])
+        is_last = pc.and_(pc.equal(rows["ts"], rows["ts"][-1]), pc.equal(rows["version"], rows["version"][-1]))
+        waiting = rows.filter(is_last)
+        yield rows.filter(pc.invert(is_last))
+    yield waiting
