@@ -334,10 +334,10 @@ def _location(settings: Settings) -> str:
 
 
 def _catalog_properties(settings: Settings) -> dict[str, str]:
-    from sqlalchemy import make_url
+    from sqlalchemy import URL
 
-    url = make_url(settings.postgres_dsn).set(drivername="postgresql+psycopg")
-    url = url.update_query_dict({"options": "-csearch_path=ops -ctimezone=UTC"})
+    place = psycopg.conninfo.conninfo_to_dict(settings.postgres_dsn, options="-c search_path=ops -c timezone=UTC")
+    url = URL.create("postgresql+psycopg", query={name: str(value) for name, value in place.items()})
     properties = {
         "uri": url.render_as_string(hide_password=False),
         "init_catalog_tables": "false",
