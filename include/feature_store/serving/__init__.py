@@ -1,0 +1,5 @@
+"""How features are read: the point-in-time join. Pure functions over Arrow and numpy, no database and no files."""
+
+from feature_store.serving.timing import open_age, valid_at
+
+__all__ = ["open_age", "valid_at"]
