@@ -72,7 +72,7 @@ class Truth:
         self.versions: set[Version] = set()
 
     def of(self, feature: str, question: Question = Question()) -> dict[datetime, list[Version]]:
-        """By ts, oldest first: the versions that a question allows, of the newest definition that was stored by then."""
+        """By ts, oldest first: what a question allows of the newest definition that was stored by then."""
         stored = [
             version
             for version in self.versions
