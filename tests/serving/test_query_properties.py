@@ -33,7 +33,7 @@ SETTINGS = {
 }
 
 
-@settings(max_examples=4, **SETTINGS)
+@settings(max_examples=3, **SETTINGS)
 @given(seed=st.integers(0, 2**32))
 def test_every_answer_is_that_of_the_definitions(fresh_store: FreshStore, seed: int) -> None:
     live_and_ask(fresh_store, random.Random(seed))

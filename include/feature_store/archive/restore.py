@@ -39,8 +39,8 @@ def restore_range(settings: Settings, features: Sequence[str], since: date, unti
     """
     if until < since:
         raise ArchiveError(f"--to {until} lies before --from {since}: there is no day between them")
-    with open_hot(settings.postgres_dsn) as hot:
-        unknown = set(features) - set(EverywhereReader(hot, settings).features())
+    with open_hot(settings.postgres_dsn) as hot, EverywhereReader.over(hot, settings) as versions:
+        unknown = set(features) - set(versions.features())
         if unknown:
             raise UnknownFeature(
                 f"nothing was ever stored of {', '.join(sorted(unknown))}: `feature-store status` lists the features"

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Protocol
+from functools import cached_property
+from typing import Protocol, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -56,6 +57,20 @@ class EverywhereReader:
 
     hot: Hot
     settings: Settings
+    stack: ExitStack
+    """Closes what the reader opened."""
+
+    @classmethod
+    @contextmanager
+    def over(cls, hot: Hot, settings: Settings) -> Iterator[Self]:
+        """A reader for as long as the block lasts, which is within the transaction of `hot`."""
+        with ExitStack() as stack:
+            yield cls(hot, settings, stack)
+
+    @cached_property
+    def history(self) -> History:
+        """Opened when it is asked first."""
+        return self.stack.enter_context(open_history(self.settings))
 
     def read(
         self,
@@ -95,8 +110,7 @@ class EverywhereReader:
         self, hot: pa.RecordBatchReader, retired: pa.Table, since: datetime | None, until: datetime | None
     ) -> Iterator[pa.RecordBatch]:
         yield from hot
-        with open_history(self.settings) as history:
-            yield from read_days(history, retired, hot.schema.names, since, until)
+        yield from read_days(self.history, retired, hot.schema.names, since, until)
 
 
 def retired_days(
@@ -148,7 +162,8 @@ def open_versions(settings: Settings, snapshot: str | None = None) -> Iterator[V
         if snapshot is not None:
             yield stack.enter_context(open_history(settings)).at(snapshot)
         else:
-            yield EverywhereReader(stack.enter_context(open_hot(settings.postgres_dsn)), settings)
+            hot = stack.enter_context(open_hot(settings.postgres_dsn))
+            yield stack.enter_context(EverywhereReader.over(hot, settings))
 
 
 def midnight(day: date) -> datetime:

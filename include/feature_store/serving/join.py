@@ -108,10 +108,12 @@ def _read(versions: VersionReader, feature: FeatureSpec, definition: int | None,
 
 
 def _details(feature: FeatureSpec, versions: pa.Table) -> dict[str, pa.ChunkedArray]:
-    ended = valid_at(feature, versions["ts"].cast(pa.int64()).fill_null(0).to_numpy())
+    known = versions["ts"].is_valid().to_numpy()
+    ended = np.zeros(len(versions), np.int64)
+    ended[known] = valid_at(feature, versions["ts"].drop_null().cast(pa.int64()).to_numpy())
     return {
         "ts": versions["ts"],
-        "valid_at": pa.array(ended, mask=versions["ts"].is_null().to_numpy()).cast(INSTANT),
+        "valid_at": pa.array(ended, mask=~known).cast(INSTANT),
         "available_at": versions["available_at"],
         "basis": versions["available_basis"],
     }

@@ -181,8 +181,8 @@ class QueryLayer:
             with open_history(self._settings) as history:
                 yield history.at(self._snapshot)
         else:
-            with self._connections.open() as hot:
-                yield EverywhereReader(hot, self._settings)
+            with self._connections.open() as hot, EverywhereReader.over(hot, self._settings) as versions:
+                yield versions
 
     def _features(self, ids: Sequence[str] | None) -> list[FeatureSpec]:
         known = self._catalog.features

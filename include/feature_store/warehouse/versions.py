@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -112,14 +112,8 @@ class Hot:
 @contextmanager
 def connect_arrow(dsn: str, *, autocommit: bool = False) -> Iterator["Connection"]:
     """A connection that speaks Arrow; what fails on it is a WarehouseError."""
-    import adbc_driver_manager
-    from adbc_driver_postgresql import dbapi
-
-    try:
-        with dbapi.connect(dsn, autocommit=autocommit) as connection:
-            yield connection
-    except adbc_driver_manager.Error as error:
-        raise WarehouseError(f"the database could not be reached, or refused: {error}") from None
+    with _refusals(), _connect(dsn, autocommit=autocommit) as connection:
+        yield connection
 
 
 @contextmanager
@@ -140,20 +134,44 @@ class HotConnections:
     @contextmanager
     def open(self) -> Iterator[Hot]:
         """As `open_hot`."""
+        with _refusals():
+            connection = self._begun()
+            try:
+                yield Hot(connection)
+                with connection.cursor() as cursor:
+                    cursor.execute("commit")
+            except BaseException:
+                connection.close()
+                raise
+            self._idle.append(connection)
+
+    def _begun(self) -> "Connection":
         import adbc_driver_manager
 
-        with ExitStack() as stack:
-            try:
-                connection = stack.enter_context(self._idle.pop())
-                _begin(connection)
-            except (IndexError, adbc_driver_manager.Error):  # none is idle, or the database went away meanwhile
-                connection = stack.enter_context(connect_arrow(self._dsn, autocommit=True))
-                _begin(connection)
-            yield Hot(connection)
-            with connection.cursor() as cursor:
-                cursor.execute("commit")
-            stack.pop_all()
-            self._idle.append(connection)
+        try:
+            connection = self._idle.pop()
+            _begin(connection)
+        except (IndexError, adbc_driver_manager.Error):  # none is idle, or the database went away meanwhile
+            connection = _connect(self._dsn)
+            _begin(connection)
+        return connection
+
+
+def _connect(dsn: str, *, autocommit: bool = True) -> "Connection":
+    from adbc_driver_postgresql import dbapi
+
+    connection: Connection = dbapi.connect(dsn, autocommit=autocommit)
+    return connection
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    import adbc_driver_manager
+
+    try:
+        yield
+    except adbc_driver_manager.Error as error:
+        raise WarehouseError(f"the database could not be reached, or refused: {error}") from None
 
 
 def _begin(connection: "Connection") -> None:
