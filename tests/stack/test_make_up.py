@@ -95,7 +95,7 @@ def test_it_went_through_airflow(stack: Running) -> None:
     assert set(client.dags()) == {
         *(f"ingest_{slug}" for slug in sources),
         *(f"backfill_{slug}" for slug in sources - {"cex", "etherscan"}),  # which answer only for now
-        "transform_features", "export_parquet", "quality_checks", "maintain_storage",
+        "transform_features", "export_parquet", "commit_history", "quality_checks", "maintain_storage",
     }  # fmt: skip
     runs = stack.rows("select distinct source, run_id from raw.fetches where run_id like 'manual%'")
     assert {source for source, _ in runs} == sources

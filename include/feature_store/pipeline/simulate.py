@@ -8,7 +8,7 @@ import psycopg
 from croniter import croniter
 
 from feature_store import clock
-from feature_store.archive import export
+from feature_store.archive import commit_history, export, retire
 from feature_store.catalog import Catalog
 from feature_store.catalog.contracts import RateLimit
 from feature_store.errors import ReplayError
@@ -21,8 +21,11 @@ from feature_store.quality.rules import RAW_TABLES
 from feature_store.settings import Settings
 from feature_store.warehouse.loading import Counts
 from feature_store.warehouse.news import has_news
+from feature_store.warehouse.partitions import make_ahead
 
 QUALITY_CRON = "17 * * * *"
+HISTORY_CRON = "47 * * * *"
+MAINTENANCE_CRON = "5 0 * * *"
 UNHURRIED = RateLimit(per_minute=10**6)
 
 Note = Callable[[datetime, int, int], None]
@@ -48,7 +51,7 @@ def simulate(
     instants: list[datetime],
     note: Note = lambda *_: None,
 ) -> Lived:
-    """Set the clock to each instant (UTC, ascending) and ingest what was due, transform, check quality and export.
+    """Set the clock to each instant (UTC, ascending) and do what was due: ingest, transform, check, export, maintain.
 
     The clock stays frozen at the last instant. A source that fails is named in `failures`, and life goes on. Budgets
     are not spent, since only the replay server is asked: raises ReplayError where the real sources would be, or where
@@ -108,6 +111,11 @@ def _live(
         reconcile(conn, run_id)
     if _is_due((settings.parquet_batch_cron,), before, at):
         lived.files += export(conn, settings).written
+    if _is_due((HISTORY_CRON,), before, at):
+        commit_history(conn, settings)
+    if _is_due((MAINTENANCE_CRON,), before, at):
+        make_ahead(conn, settings.pg_partition_days)
+        retire(conn, settings, catalog)
 
 
 def _is_due(crons: tuple[str, ...], before: datetime | None, at: datetime) -> bool:
