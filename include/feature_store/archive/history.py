@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -105,12 +105,12 @@ class History:
         }
         return sorted(found)
 
-    def archived_years(self, feature: str) -> list[int]:
-        """The years in which the feature may have versions."""
+    def archived_quarters(self, feature: str) -> list[datetime]:
+        """The quarters in which the feature may have versions."""
         if self.table is None:
             return []
         files = self.table.scan(_condition([feature], None, None), snapshot_id=self.snapshot_id).plan_files()
-        return sorted({month_of(task.file.partition[0]).year for task in files})
+        return sorted({quarter_of(month_of(task.file.partition[0])) for task in files})
 
     def definitions(self, feature: str) -> list[int]:
         """None is known without reading rows."""
@@ -293,6 +293,11 @@ def _months(conn: psycopg.Connection, done_xid: int, limit: int) -> list[datetim
 def month_of(number: int) -> datetime:
     """The beginning of a month by its number since 1970, as Iceberg counts."""
     return datetime(1970 + number // 12, number % 12 + 1, 1, tzinfo=UTC)
+
+
+def quarter_of(day: date) -> datetime:
+    """The beginning of the quarter, UTC, that a day is of."""
+    return datetime(day.year, day.month - (day.month - 1) % 3, 1, tzinfo=UTC)
 
 
 def next_month(month: datetime) -> datetime:

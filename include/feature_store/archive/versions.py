@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg import sql
 
-from feature_store.archive.history import History, open_history
+from feature_store.archive.history import History, open_history, quarter_of
 from feature_store.settings import Settings
 from feature_store.warehouse.versions import VERSIONS, Hot, open_hot
 
@@ -38,8 +38,8 @@ class VersionReader(Protocol):
         """The features that may have versions."""
         ...
 
-    def archived_years(self, feature: str) -> list[int]:
-        """The years of ts (UTC) of which it may read versions from the history, in order."""
+    def archived_quarters(self, feature: str) -> list[datetime]:
+        """The quarters of ts (UTC), by their beginning, of which it may read versions from the history, in order."""
         ...
 
     def definitions(self, feature: str) -> list[int]:
@@ -91,9 +91,9 @@ class EverywhereReader:
         rows = self.hot.ask(sql.SQL("select feature_id from ops.feature_writes")).read_all()
         return sorted(rows["feature_id"].to_pylist())
 
-    def archived_years(self, feature: str) -> list[int]:
-        """The years with retired days of the feature."""
-        return sorted({day.year for day in retired_days(self.hot, [feature])["day"].to_pylist()})
+    def archived_quarters(self, feature: str) -> list[datetime]:
+        """The quarters with retired days of the feature."""
+        return sorted({quarter_of(day) for day in retired_days(self.hot, [feature])["day"].to_pylist()})
 
     def definitions(self, feature: str) -> list[int]:
         """The definition versions that the catalog ever had of the feature."""
@@ -145,14 +145,18 @@ def read_days(
         return
     first, last = (midnight(day.as_py()) for day in pc.min_max(days["day"]).values())
     since, until = max(since or first, first), min(until or last + DAY, last + DAY)
-    features = days["feature_id"].unique().to_pylist()
-    schema = pa.schema([VERSIONS.field(name) for name in columns])
-    wanted = {*columns, "feature_id", "ts"}
-    for batch in history.read(features, since, until, tuple(wanted)):
-        rows = pa.Table.from_batches([batch])
-        rows = rows.append_column("day", rows["ts"].cast(pa.date32()))
-        kept = rows.join(days, ["feature_id", "day"], join_type="left semi")
-        yield from kept.select(schema.names).cast(schema).to_batches()
+    names = pc.unique(days["feature_id"])
+    wanted = pa.concat_arrays(_feature_days(days["feature_id"], days["day"], names).chunks)
+    for batch in history.read(names.to_pylist(), since, until, (*columns, "feature_id", "ts")):
+        of_batch = _feature_days(batch["feature_id"], batch["ts"].cast(pa.date32()), names)
+        yield batch.filter(pc.is_in(of_batch, wanted)).select([name for name in VERSIONS.names if name in columns])
+
+
+def _feature_days(
+    features: pa.Array | pa.ChunkedArray, days: pa.Array | pa.ChunkedArray, names: pa.Array
+) -> pa.Array | pa.ChunkedArray:
+    """A number for each pair of a feature and a day."""
+    return pc.add(pc.multiply(pc.index_in(features, names).cast(pa.int64()), 1 << 32), days.cast(pa.int32()))
 
 
 @contextmanager

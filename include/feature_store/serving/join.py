@@ -100,7 +100,7 @@ class Join:
 def _read(versions: VersionReader, feature: FeatureSpec, definition: int | None, as_stored: datetime | None) -> Held:
     rows = versions.read([feature.id], columns=("version", *COLUMNS)).read_all()
     rows = rows.filter(pc.field("version") == definition).select(COLUMNS)
-    if versions.archived_years(feature.id):
+    if versions.archived_quarters(feature.id):
         rows = rows.sort_by([(name, "ascending") for name in KEY if name in COLUMNS])
     steps = Steps.of(feature, rows, as_stored)
     basis = rows["available_basis"].combine_chunks().dictionary_encode()

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feature_store.archive.history import quarter_of
 from feature_store.archive.versions import VersionReader
 from feature_store.warehouse.versions import KEY, VERSIONS, eligible, newest_of_each, oldest_of_each
 
@@ -77,9 +78,9 @@ def _spans(
 ) -> Iterator[tuple[datetime | None, datetime | None, bool]]:
     """The range in spans; what comes from Postgres alone comes ordered, what comes from the history does not."""
     begin = since
-    for year in versions.archived_years(feature):
-        start, end = datetime(year, 1, 1, tzinfo=UTC), datetime(year + 1, 1, 1, tzinfo=UTC)
-        start, end = max(start, begin or start), min(end, until or end)
+    for quarter in versions.archived_quarters(feature):
+        end = quarter_of(quarter + timedelta(days=92))
+        start, end = max(quarter, begin or quarter), min(end, until or end)
         if start < end:
             if begin is None or begin < start:
                 yield begin, start, True
