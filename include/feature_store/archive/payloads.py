@@ -7,14 +7,19 @@ from hashlib import sha256 as digest_of
 
 import psycopg
 import zstandard
+from psycopg.rows import class_row
 
 from feature_store.archive.s3 import CONNECTIONS, Bucket, open_bucket
 from feature_store.errors import ArchiveError
 from feature_store.settings import Settings
+from feature_store.warehouse.connection import alone
+
+_WORK = "raw.payloads"
+"""Who puts or deletes bytes works alone: what one deletes may be what another has just put there again."""
 
 # Bytes that several sources sent lie with the first of them.
 _TO_MOVE = """
-select p.sha256, p.content, (select min(f.source) from raw.fetches as f where f.sha256 = p.sha256)
+select p.sha256, p.content, (select min(f.source) from raw.fetches as f where f.sha256 = p.sha256) as source
 from raw.payloads as p
 where p.content is not null and p.sha256 > %s
 order by p.sha256 limit %s
@@ -32,6 +37,15 @@ class Moved:
         return f"{self.payloads} payloads moved ({self.size_bytes} bytes)"
 
 
+@dataclass(frozen=True)
+class _Landed:
+    """Bytes as they lie in the database, compressed, and the source they are filed under."""
+
+    sha256: str
+    content: bytes
+    source: str
+
+
 def move_payloads(conn: psycopg.Connection, settings: Settings) -> Moved:
     """Move all landed bytes to `{uri}/_payloads/{source}/{aa}/{sha256}.zst`, a few at a time, each batch committed.
 
@@ -41,18 +55,25 @@ def move_payloads(conn: psycopg.Connection, settings: Settings) -> Moved:
     bucket = open_bucket(settings)
     moved, last = Moved(), ""
     with ThreadPoolExecutor(CONNECTIONS) as pool:
-        while batch := conn.execute(_TO_MOVE, (last, CONNECTIONS)).fetchall():
-            conn.commit()
-            uris = list(pool.map(partial(_move, bucket), *zip(*batch, strict=True)))
-            with conn.transaction():
-                conn.cursor().executemany(
-                    "update raw.payloads set uri = %s, content = null where sha256 = %s",
-                    [(uri, sha256) for uri, (sha256, _, _) in zip(uris, batch, strict=True)],
-                )
-            last = batch[-1][0]
-            moved = Moved(moved.payloads + len(batch), moved.size_bytes + sum(len(content) for _, content, _ in batch))
-    conn.commit()
+        while batch := _move_batch(conn, bucket, pool, last):
+            last = batch[-1].sha256
+            moved = Moved(moved.payloads + len(batch), moved.size_bytes + sum(len(each.content) for each in batch))
     return moved
+
+
+def _move_batch(conn: psycopg.Connection, bucket: Bucket, pool: ThreadPoolExecutor, last: str) -> list[_Landed]:
+    with alone(conn, _WORK):
+        with conn.cursor(row_factory=class_row(_Landed)) as cursor:
+            batch = cursor.execute(_TO_MOVE, (last, CONNECTIONS)).fetchall()
+        # No transaction stays open while S3 is asked: readers of what committed wait for the oldest one.
+        conn.commit()
+        uris = list(pool.map(partial(_put, bucket), batch))
+        with conn.transaction():
+            conn.cursor().executemany(
+                "update raw.payloads set uri = %s, content = null where sha256 = %s",
+                [(uri, landed.sha256) for uri, landed in zip(uris, batch, strict=True)],
+            )
+    return batch
 
 
 def read_payload(conn: psycopg.Connection, settings: Settings, sha256: str) -> bytes:
@@ -70,12 +91,17 @@ def read_payload(conn: psycopg.Connection, settings: Settings, sha256: str) -> b
     return _unpacked(open_bucket(settings).get(uri) if content is None else content, sha256, uri or "raw.payloads")
 
 
-def _move(bucket: Bucket, sha256: str, content: bytes, source: str) -> str:
-    key = f"_payloads/{source}/{sha256[:2]}/{sha256}.zst"
-    bucket.put(key, content)
+def _put(bucket: Bucket, landed: _Landed) -> str:
+    """Write the bytes, read them back and hold them against their hash; returns where they lie."""
+    key = _key(landed.source, landed.sha256)
+    bucket.put(key, landed.content)
     uri = bucket.uri(key)
-    _unpacked(bucket.get(uri), sha256, uri)
+    _unpacked(bucket.get(uri), landed.sha256, uri)
     return uri
+
+
+def _key(source: str, sha256: str) -> str:
+    return f"_payloads/{source}/{sha256[:2]}/{sha256}.zst"
 
 
 def _unpacked(content: bytes, sha256: str, place: str) -> bytes:
