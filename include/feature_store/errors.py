@@ -13,6 +13,7 @@ FeatureStoreError
 ├── OutOfReach             the source does not answer for the time asked for: nothing to do, nothing wrong
 ├── WarehouseError         the database refused, or holds what it must not
 ├── ArchiveError           S3 cannot be reached, refused, or does not hold what it should
+│   └── BytesExpired       the bytes of an answer were let go, as the catalog says: nothing wrong
 ├── QualityError           a blocking expectation failed
 ├── ReplayError            a replay folder, fault or clock request is wrong
 └── StackError             a local service could not be started, reached or stopped
@@ -92,6 +93,10 @@ class WarehouseError(FeatureStoreError):
 
 class ArchiveError(FeatureStoreError):
     """S3 cannot be reached, refused, or does not hold what it should."""
+
+
+class BytesExpired(ArchiveError):
+    """The bytes of an answer were let go, by `payloads` of its stream in the catalog; its fetches remain."""
 
 
 class QualityError(FeatureStoreError):

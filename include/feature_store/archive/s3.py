@@ -65,6 +65,22 @@ class Bucket:
             self.client.delete_object(Bucket=self.name, Key=self.prefix + key)
         return True
 
+    def delete(self, uri: str) -> None:
+        """Delete the object at an `s3://` URI, which may lie in an earlier bucket; a missing one is fine.
+
+        Raises ArchiveError.
+        """
+        from botocore.exceptions import ClientError
+
+        place = urlsplit(uri)
+        with self.asking(f"delete {uri}"):
+            try:
+                self.client.delete_object(Bucket=place.netloc, Key=place.path.lstrip("/"))
+            except ClientError as error:
+                # An earlier bucket that is gone took its objects along; ours must be there, or we ask a wrong server.
+                if place.netloc == self.name or error.response["Error"]["Code"] != "NoSuchBucket":
+                    raise
+
     @contextmanager
     def asking(self, doing: str) -> Iterator[None]:
         """Turn what boto3 raises into an ArchiveError that names endpoint and remedy."""
