@@ -12,7 +12,7 @@ import zstandard
 from psycopg.rows import class_row
 
 from feature_store import clock
-from feature_store.archive.s3 import CONNECTIONS, Bucket, open_bucket
+from feature_store.archive.s3 import CONNECTIONS, PAYLOADS, Bucket, open_bucket
 from feature_store.catalog import Catalog
 from feature_store.catalog.contracts import Days
 from feature_store.errors import ArchiveError, BytesExpired
@@ -265,7 +265,7 @@ def _put(bucket: Bucket, landed: _Landed) -> str:
 
 
 def _key(source: str, sha256: str) -> str:
-    return f"_payloads/{source}/{sha256[:2]}/{sha256}.zst"
+    return f"{PAYLOADS}{source}/{sha256[:2]}/{sha256}.zst"
 
 
 def _unpacked(content: bytes, sha256: str, place: str) -> bytes:

@@ -25,6 +25,9 @@ CONNECTIONS = 16
 EXPORT_TAG = "layer=export"
 """The tag of exported files: the bucket's lifecycle goes by it."""
 
+PAYLOADS = "_payloads/"
+"""The folder of the bytes of answers, below the archive's own; the lifecycle of deleted ones goes by it."""
+
 
 @dataclass(frozen=True)
 class Bucket:
