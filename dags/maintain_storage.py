@@ -1,4 +1,4 @@
-"""Keeps storage ready: partitions ahead of time. It drops nothing."""
+"""Keeps storage in order: partitions ahead of time, and bytes of answers no longer than their streams keep them."""
 
 from datetime import timedelta
 
@@ -16,6 +16,21 @@ def partitions_ahead() -> int:
         return make_ahead(conn, load_settings().pg_partition_days)
 
 
+# The first time there may be years of them; a run that is stopped is completed by the next.
+@task(execution_timeout=timedelta(hours=2))
+def expire_payloads() -> int:
+    """Let go of the bytes that no stream keeps any more; returns of how many answers."""
+    from feature_store.archive import expire_payloads
+    from feature_store.catalog import load_catalog
+    from feature_store.settings import load_settings
+    from feature_store.warehouse.connection import connect
+
+    with connect() as conn:
+        expired = expire_payloads(conn, load_settings(), load_catalog())
+    print(expired)  # noqa: T201 - the task's log
+    return expired.payloads
+
+
 @dag(
     schedule="5 0 * * *",
     catchup=False,
@@ -28,13 +43,17 @@ def partitions_ahead() -> int:
         "execution_timeout": timedelta(minutes=10),
     },
     tags=["maintenance"],
-    doc_md="""### Partitions ahead
+    doc_md="""### Partitions ahead, bytes that expire
 Daily: the day partitions of the next `FEATURE_STORE_PG_PARTITION_DAYS` days and the next year's partition.
-A writer that meets a missing partition makes it itself; this keeps it from having to.""",
+A writer that meets a missing partition makes it itself; this keeps it from having to.
+Beside it, the bytes of answers go that are older than their streams keep them (`payloads` in the catalog); hash, size
+and fetches stay. `feature-store archive payloads --dry-run` tells what would go. While S3 is away that task fails, and
+the next run catches up.""",
 )
 def maintain_storage() -> None:
-    """One task."""
+    """Two tasks that need nothing of each other."""
     partitions_ahead()
+    expire_payloads()
 
 
 maintain_storage()

@@ -1,5 +1,8 @@
 """Bytes that no stream keeps any more go from the database and from S3; their hash, size and fetches stay."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -7,16 +10,20 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
 from feature_store import clock
 from feature_store.archive import Due, Expired, due_payloads, expire_payloads, move_payloads, read_payload
 from feature_store.archive.s3 import open_bucket
 from feature_store.catalog import Catalog, load_catalog
+from feature_store.cli import app
 from feature_store.errors import ArchiveError, BytesExpired
+from feature_store.settings import ROOT
 from feature_store.sources.contract import Payload
 from feature_store.warehouse.landing import Place, land
 from feature_store.warehouse.migrate import MIGRATIONS
@@ -434,3 +441,41 @@ def test_the_migration_may_run_again_over_what_has_expired(store: Store, catalog
     before = rows(store)
     store.conn.execute((MIGRATIONS / "0018_payload_expiry.sql").read_bytes())
     assert rows(store) == before
+
+
+@pytest.mark.usefixtures("stack_env")
+def test_the_command_tells_by_stream_what_would_go_and_then_moves_and_expires(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    run = CliRunner().invoke
+    assert run(app, ["archive", "payloads", "--dry-run"]).stdout == (
+        "would move 0 payloads (0 bytes)\nwould expire nothing\n"
+    )
+    arrive(store.conn, BOOKS, b"a book", b"another")
+    arrive(store.conn, TICKER, b"unread", outcome="landed")
+    arrive(store.conn, VALUES, *KEPT)
+    at(store, 91 * DAY)
+    before = rows(store)
+    told = run(app, ["archive", "payloads", "--dry-run"])
+    assert told.exit_code == 0, told.output
+    assert "would move 8 payloads" in told.stdout
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in told.stdout.splitlines() if "binance" in line]
+    assert cells == [["binance/depth", "2", "13", "0"], ["binance/ticker_24h", "0", "0", "1"]]
+    assert rows(store) == before
+    done = run(app, ["archive", "payloads"])
+    assert done.exit_code == 0, done.output
+    moved, expired = done.stdout.splitlines()
+    assert moved.startswith("8 payloads moved")
+    assert expired == "2 payloads expired (13 bytes before compression)"
+
+
+@pytest.mark.usefixtures("stack_env")
+def test_the_task_of_maintain_storage_expires_them(store: Store, tmp_path: Path) -> None:
+    arrive(store.conn, BOOKS, b"a book", b"another")
+    at(store, 91 * DAY)
+    task = "import runpy; print(runpy.run_path('dags/maintain_storage.py')['expire_payloads'].function())"
+    env = os.environ | {"AIRFLOW_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", task], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2:] == ["2 payloads expired (13 bytes before compression)", "2"]
