@@ -390,6 +390,19 @@ def test_a_landing_that_waits_for_the_mark_puts_the_bytes_back(store: Store) -> 
     assert not has_expired(store, b"a book")
 
 
+def test_bytes_that_expire_while_they_are_read_have_expired(store: Store, catalog: Catalog) -> None:
+    arrive(store.conn, BOOKS, b"a book")
+    move_payloads(store.conn, store.settings)
+    at(store, 91 * DAY)
+
+    def expire_elsewhere() -> None:
+        with psycopg.connect(store.settings.postgres_dsn) as other:
+            expire_payloads(other, store.settings, catalog)
+
+    with meanwhile(store, "before-call.s3.GetObject", expire_elsewhere):
+        assert has_expired(store, b"a book")
+
+
 def test_a_move_waits_while_bytes_expire(store: Store, catalog: Catalog) -> None:
     """Else it could put an object there that the expiry is about to delete."""
     arrive(store.conn, BOOKS, b"a book")

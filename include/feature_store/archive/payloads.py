@@ -32,9 +32,9 @@ order by p.sha256 limit %s
 
 EXPIRED_AT_ONCE = 64
 
-# Of the answers asked for, those that every stream they came from lets go. What somebody may still want to read stays:
-# an answer with an open reject may be tried again, and is the proof in a doubt about a number; one that landed and was
-# never loaded is known from its bytes alone. So do answers of streams that the catalog does not know (any more).
+# Of the answers asked for, those that every stream they came from lets go; a stream that the catalog does not know lets
+# go of nothing. Awaited are those that somebody may still want to read: one with an open reject may be tried again, and
+# is the proof in a doubt about a number; of one that landed and was never loaded there is nothing but its bytes.
 _LET_GO = """
 with letting_go as (
   select * from unnest(%(sources)s::text[], %(streams)s::text[], %(until)s::timestamptz[]) as l (source, stream, until)
@@ -243,6 +243,19 @@ def read_payload(conn: psycopg.Connection, settings: Settings, sha256: str) -> b
     Raises BytesExpired when its stream lets go of bytes and these are gone, ArchiveError when there is no such payload,
     when S3 is away, or when the bytes do not have their hash.
     """
+    content, uri = _place(conn, sha256)
+    if content is not None:
+        return _unpacked(content, sha256, "raw.payloads")
+    try:
+        content = open_bucket(settings).get(uri)
+    except ArchiveError:
+        _place(conn, sha256)  # says so where they expired just now
+        raise
+    return _unpacked(content, sha256, uri)
+
+
+def _place(conn: psycopg.Connection, sha256: str) -> tuple[bytes | None, str]:
+    """The bytes, if they lie in the database, or else their URI."""
     row = conn.execute("select content, uri, expired_at from raw.payloads where sha256 = %s", (sha256,)).fetchone()
     if row is None:
         raise ArchiveError(f"raw.payloads holds no answer with the hash {sha256}")
@@ -252,7 +265,7 @@ def read_payload(conn: psycopg.Connection, settings: Settings, sha256: str) -> b
             f"the bytes of the answer {sha256} expired at {expired_at.astimezone(UTC).isoformat()}, by `payloads` of "
             "their streams in datasources.yaml; its fetches in raw.fetches and this SHA-256 of it remain"
         )
-    return _unpacked(open_bucket(settings).get(uri) if content is None else content, sha256, uri or "raw.payloads")
+    return content, uri
 
 
 def _put(bucket: Bucket, landed: _Landed) -> str:
