@@ -1,4 +1,6 @@
-"""Keeps storage ready: partitions ahead of time. It drops nothing."""
+"""Keeps storage in order: partitions ahead of time, old days in the history alone, the history tidy, and bytes of answers
+no longer than their streams keep them.
+"""
 
 from datetime import timedelta
 
@@ -16,6 +18,48 @@ def partitions_ahead() -> int:
         return make_ahead(conn, load_settings().pg_partition_days)
 
 
+# The first time there may be years of days, and of bytes; a run that is stopped is completed by the next.
+@task(execution_timeout=timedelta(hours=2))
+def retire_days() -> int:
+    """Take days past FEATURE_STORE_RETENTION_DAYS out of the database; returns how many."""
+    from feature_store.archive import retire
+    from feature_store.catalog import load_catalog
+    from feature_store.settings import load_settings
+    from feature_store.warehouse.connection import connect
+
+    with connect() as conn:
+        done = retire(conn, load_settings(), load_catalog(), progress=print)
+    print(done)  # noqa: T201 - the task's log
+    return len(done.days)
+
+
+@task(execution_timeout=timedelta(hours=2), pool="default_pool")
+def tidy_history() -> int:
+    """Rewrite months of the history that are over and remove files that nothing needs; returns how many files went."""
+    from feature_store.archive import tidy_history
+    from feature_store.settings import load_settings
+    from feature_store.warehouse.connection import connect
+
+    with connect() as conn:
+        done = tidy_history(conn, load_settings())
+    print(done)  # noqa: T201 - the task's log
+    return done.files
+
+
+@task(execution_timeout=timedelta(hours=2))
+def expire_payloads() -> int:
+    """Let go of the bytes that no stream keeps any more; returns of how many answers."""
+    from feature_store.archive import expire_payloads
+    from feature_store.catalog import load_catalog
+    from feature_store.settings import load_settings
+    from feature_store.warehouse.connection import connect
+
+    with connect() as conn:
+        expired = expire_payloads(conn, load_settings(), load_catalog())
+    print(expired)  # noqa: T201 - the task's log
+    return expired.payloads
+
+
 @dag(
     schedule="5 0 * * *",
     catchup=False,
@@ -28,13 +72,21 @@ def partitions_ahead() -> int:
         "execution_timeout": timedelta(minutes=10),
     },
     tags=["maintenance"],
-    doc_md="""### Partitions ahead
+    doc_md="""### Partitions ahead, days that retire, bytes that expire
 Daily: the day partitions of the next `FEATURE_STORE_PG_PARTITION_DAYS` days and the next year's partition.
-A writer that meets a missing partition makes it itself; this keeps it from having to.""",
+A writer that meets a missing partition makes it itself; this keeps it from having to.
+Days of intraday features older than `FEATURE_STORE_RETENTION_DAYS` leave the database: detached, compared with the
+history on S3, and dropped; or attached again, and the task fails and says how they differ. `feature-store archive retire
+--dry-run` tells what would go. After it the history is tidied: months that are over lie in few files.
+Beside it, the bytes of answers go that are older than their streams keep them (`payloads` in the catalog); hash, size
+and fetches stay. `feature-store archive payloads --dry-run` tells what would go. While S3 is away that task fails, and
+the next run catches up.""",
 )
 def maintain_storage() -> None:
-    """One task."""
+    """Only tidying waits for anything: for the days that retire."""
     partitions_ahead()
+    retire_days() >> tidy_history()
+    expire_payloads()
 
 
 maintain_storage()

@@ -15,6 +15,7 @@ FeatureStoreError
 ├── UnknownFeature         a feature is asked for that the store does not have
 ├── QueryError             a question makes no sense: an instant without a zone, a range that ends before it begins
 ├── ArchiveError           S3 cannot be reached, refused, or does not hold what it should
+│   └── BytesExpired       the bytes of an answer were let go, as the catalog says: nothing wrong
 ├── QualityError           a blocking expectation failed
 ├── ReplayError            a replay folder, fault or clock request is wrong
 └── StackError             a local service could not be started, reached or stopped
@@ -102,6 +103,10 @@ class QueryError(FeatureStoreError):
 
 class ArchiveError(FeatureStoreError):
     """S3 cannot be reached, refused, or does not hold what it should."""
+
+
+class BytesExpired(ArchiveError):
+    """The bytes of an answer were let go, by `payloads` of its stream in the catalog; its fetches remain."""
 
 
 class QualityError(FeatureStoreError):

@@ -126,7 +126,7 @@ def test_days_that_only_an_older_definition_had_lose_their_files(store: Store) -
 
 
 def test_evidence_names_the_answer_and_not_where_its_bytes_lie(store: Store) -> None:
-    store.conn.execute("insert into raw.payloads (sha256, size_bytes) values (%s, 1)", ("a" * 64,))
+    store.conn.execute("insert into raw.payloads (sha256, content, size_bytes) values (%s, '', 1)", ("a" * 64,))
     twice = store.conn.execute(
         """insert into raw.fetches (source, stream, endpoint, url, sha256, fetched_at)
            select 'fred', 'observations', '/o', 'https://x.test/o?id=ü&api_key=REDACTED', %s, '2024-03-04 05:06:07.08'

@@ -1,8 +1,10 @@
 """Bytes leave the database only when S3 has them, and are read from wherever they lie."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from hashlib import sha256
 
+import psycopg
 import pytest
 
 from feature_store.archive import move_payloads, read_payload
@@ -10,6 +12,7 @@ from feature_store.errors import ArchiveError
 from feature_store.sources.contract import Payload
 from feature_store.warehouse.landing import Place, land
 
+from .killed import Killed, Step, at_call, at_write
 from .store import Store
 
 NOW = datetime(2024, 3, 4, tzinfo=UTC)
@@ -76,6 +79,39 @@ def test_while_s3_is_away_the_bytes_stay_and_the_next_run_catches_up(store: Stor
     assert in_database(store) == 0
 
 
+# A batch is 16 answers, in the order of their hashes: each of these dies in the second or the third.
+LATER = "old.sha256 > '8'"
+STEPS = {
+    "before it is put": at_call("before-call.s3.PutObject", survived=20),
+    "after it is put": at_call("after-call.s3.PutObject", survived=20),
+    "after it is read back": at_call("after-call.s3.GetObject", survived=20),
+    "while it is noted": at_write(LATER),
+    "before the commit": at_write(LATER, commit=True),
+}
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+def test_a_move_that_is_killed_loses_nothing_and_the_next_one_completes_it(store: Store, step: Step) -> None:
+    land_all(store)
+    with step(store), pytest.raises((Killed, psycopg.errors.RaiseException)):
+        move_payloads(store.conn, store.settings)
+    left = in_database(store)
+    assert 0 < left < len(ANSWERS), "whole batches are moved, the others are not"
+    assert [read(store, content) for content in ANSWERS] == ANSWERS
+    assert move_payloads(store.conn, store.settings).payloads == left
+    assert in_database(store) == 0
+    assert [read(store, content) for content in ANSWERS] == ANSWERS
+    assert len(store.files()) == len(ANSWERS)
+
+
+def test_two_moves_at_once_put_every_answer_once(store: Store) -> None:
+    land_all(store)
+    with psycopg.connect(store.settings.postgres_dsn) as other, ThreadPoolExecutor(2) as pool:
+        moved = [pool.submit(move_payloads, conn, store.settings) for conn in (store.conn, other)]
+        assert sum(move.result().payloads for move in moved) == len(ANSWERS)
+    assert set(store.writes().values()) == {1}
+
+
 def test_bytes_that_do_not_read_back_right_stay_in_the_database(store: Store) -> None:
     land_all(store)
     bad = sha256(ANSWERS[3]).hexdigest()
@@ -97,9 +133,6 @@ def test_damaged_bytes_on_s3_are_told_and_not_returned(store: Store) -> None:
         read_payload(store.conn, store.settings, hash_)
 
 
-def test_expired_and_unknown_answers_say_so(store: Store) -> None:
-    store.conn.execute("insert into raw.payloads (sha256, size_bytes) values (%s, 1)", ("a" * 64,))
-    with pytest.raises(ArchiveError, match="have expired"):
-        read_payload(store.conn, store.settings, "a" * 64)
+def test_an_unknown_answer_says_so(store: Store) -> None:
     with pytest.raises(ArchiveError, match="holds no answer"):
         read_payload(store.conn, store.settings, "b" * 64)

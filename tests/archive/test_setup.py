@@ -10,13 +10,17 @@ from typer.testing import CliRunner
 
 from feature_store.archive import set_up
 from feature_store.archive.s3 import open_bucket
+from feature_store.archive.setup import lifecycle_rules
 from feature_store.cli import app
 from feature_store.errors import ArchiveError
 from feature_store.settings import Settings
 
 from .store import Point, Server, Store, key
 
-RULES = ["export-transitions", "export-expiry", "export-old-versions", "delete-markers", "stale-uploads"]
+RULES = [
+    "export-transitions", "export-expiry", "export-old-versions", "payloads-old-versions", "delete-markers",
+    "stale-uploads",
+]  # fmt: skip
 ALL = [
     "enable versioning", "encrypt with AES256 by default", *(f"set lifecycle rule feature-store-{r}" for r in RULES)
 ]  # fmt: skip
@@ -67,9 +71,24 @@ def test_exported_files_go_to_ia_then_glacier_then_expire_by_their_tag_alone(aws
     assert rules["feature-store-export-expiry"]["Expiration"] == {"Days": 365}
     for rule in rules.values():
         by_tag = rule["Filter"] == {"Tag": {"Key": "layer", "Value": "export"}}
-        takes_data = {"Transitions", "NoncurrentVersionExpiration"} & set(rule) or "Days" in rule.get("Expiration", {})
-        assert by_tag == bool(takes_data), f"{rule['ID']} would reach _history and _payloads"
+        takes_current = "Transitions" in rule or "Days" in rule.get("Expiration", {})
+        assert by_tag or not takes_current, f"{rule['ID']} would reach _history and _payloads"
+        takes_old = "NoncurrentVersionExpiration" in rule
+        assert by_tag or not takes_old or rule["Filter"] == {"Prefix": "store/_payloads/"}, f"{rule['ID']}: _history"
     assert rules["feature-store-stale-uploads"]["Filter"] == {"Prefix": "store/"}
+
+
+def test_what_expired_of_the_payloads_goes_for_good_after_a_week_and_nothing_else_of_them(aws: Settings) -> None:
+    set_up(aws)
+    reaching = [rule for rule in lifecycle(aws).values() if rule["Filter"] == {"Prefix": "store/_payloads/"}]
+    assert reaching == [lifecycle(aws)["feature-store-payloads-old-versions"]]
+    assert reaching[0]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 7}
+    assert "Expiration" not in reaching[0]
+
+
+def test_a_bucket_without_a_folder_has_its_payloads_at_its_root() -> None:
+    filters = [rule["Filter"] for rule in lifecycle_rules("") if rule["ID"] == "feature-store-payloads-old-versions"]
+    assert filters == [{"Prefix": "_payloads/"}]
 
 
 def test_a_dry_run_tells_all_of_it_and_changes_nothing(aws: Settings) -> None:

@@ -87,6 +87,9 @@ def test_a_mistake_in_a_feature_is_explained(
         ({"schedule": ["hourly"]}, ["fred: field schedule.0", "cron expression of five fields"]),
         ({"reliability": 99}, ["fred: field reliability", "given: 99"]),
         ({"streams/series/history": {"days": 0}}, ["fred: field streams.series.history.days", "given: 0"]),
+        ({"streams/series/payloads": {"days": 0}}, ["fred: field streams.series.payloads.days", "given: 0"]),
+        ({"streams/series/payloads": "a year"}, ["fred: field streams.series.payloads", "given: 'a year'"]),
+        ({"streams/series/payloads": None}, ["fred: field streams.series.payloads"]),
         (
             {"streams/observations/series/SP500/period": None},
             ["streams.observations.series.SP500", "needs a period"],

@@ -277,6 +277,29 @@ def test_a_stream_says_how_far_back_it_answers(catalog: Catalog, stream: str, hi
     assert (found if isinstance(found, str) else found.days) == history
 
 
+@pytest.mark.parametrize(
+    ("stream", "payloads"),
+    [
+        ("fred/observations", "forever"),
+        ("farside/btc", "forever"),
+        ("defillama/stablecoincharts", "forever"),
+        ("defillama/protocols", 90),
+        ("binance/klines_1m", 365),
+        ("binance/depth", 90),
+        ("binance/open_interest_hist", "forever"),
+        ("etherscan/gasoracle", 365),
+        ("tradingview/history", "forever"),
+        ("cex/books", 90),
+    ],
+)
+def test_a_stream_says_how_long_the_bytes_of_its_answers_are_kept(
+    catalog: Catalog, stream: str, payloads: str | int
+) -> None:
+    slug, name = stream.split("/")
+    found = catalog.source(slug).streams[name].payloads
+    assert (found if isinstance(found, str) else found.days) == payloads
+
+
 def test_every_series_of_a_stream_is_listed_with_the_features_it_feeds(catalog: Catalog) -> None:
     series = {spec.name: spec for spec in catalog.series("fred", "observations")}
     assert set(series) == {"WALCL", "WTREGEN", "RRPONTSYD", "SP500", "VIXCLS", "DTWEXBGS"}

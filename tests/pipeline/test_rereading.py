@@ -130,6 +130,29 @@ def test_answers_of_a_series_that_the_catalog_lost_are_left_alone(served: Store)
     assert found.answers == 0
 
 
+def test_answers_whose_bytes_have_expired_are_left_alone_and_counted(served: Store, command: CliRunner) -> None:
+    fetch_ids = []
+    for minutes in (2, 3):
+        served.at(DAY + minutes * MINUTE + timedelta(seconds=5))
+        fetch_ids.append(land_and_load(served, misread(binance.parse(answer(served)))))
+    of_the_first = "select * from raw.binance_klines_1m where fetch_id = %s order by ts, reading"
+    before = served.conn.execute(of_the_first, fetch_ids[:1]).fetchall()
+    served.conn.execute(
+        """update raw.payloads set content = null, expired_at = ops.now()
+           where sha256 = (select sha256 from raw.fetches where fetch_id = %s)""",
+        fetch_ids[:1],
+    )
+    found = reread_all(served)
+    told = "1 answers of binance/klines_1m/BTCUSDT, whose bytes have expired"
+    assert (found.answers, found.expired, found.left_alone, found.unreadable) == (1, 1, [told], [])
+    assert found.counts.loaded > 0, "the other is read again"
+    assert served.conn.execute(of_the_first, fetch_ids[:1]).fetchall() == before, "what was read of the first stays"
+    done = command.invoke(app, ["reprocess", "--source", "binance", "--since", "2024-03-01"])
+    assert done.exit_code == 0, done.output
+    assert "binance: 1 answers read again" in done.output
+    assert told in done.output
+
+
 def test_an_unreadable_answer_is_listed_shown_and_accepted_once_it_can_be_read(
     served: Store, command: CliRunner
 ) -> None:

@@ -1,14 +1,23 @@
 """The archive on S3: Parquet files of what features hold, the history of all versions, and the bytes the sources sent.
 
 `export` writes one file per feature and UTC day, `commit_history` appends new versions to the history, `retire` takes
-days that the history has out of the database and `restore` brings them back. `move_payloads` takes landed bytes out and
-`read_payload` reads them wherever they lie. `verify` reads all of it again, `set_up` makes the bucket what it should
-be.
+days that the history has out of the database and `restore` brings them back. `move_payloads` takes landed bytes out of
+it, `read_payload` reads them wherever they lie and `expire_payloads` lets them go. `verify` reads all of it again,
+`set_up` makes the bucket what it should be.
 """
 
 from feature_store.archive.export import Exported, export
 from feature_store.archive.history import commit_history, open_history
-from feature_store.archive.payloads import Moved, move_payloads, read_payload
+from feature_store.archive.payloads import (
+    Due,
+    Expired,
+    Moved,
+    due_payloads,
+    expire_payloads,
+    landed_payloads,
+    move_payloads,
+    read_payload,
+)
 from feature_store.archive.restore import restore
 from feature_store.archive.retention import Retired, retire
 from feature_store.archive.setup import SetUp, set_up
@@ -17,6 +26,8 @@ from feature_store.archive.verify import Verified, verify
 from feature_store.archive.versions import open_versions
 
 __all__ = [
+    "Due",
+    "Expired",
     "Exported",
     "Moved",
     "Retired",
@@ -24,7 +35,10 @@ __all__ = [
     "Tidied",
     "Verified",
     "commit_history",
+    "due_payloads",
+    "expire_payloads",
     "export",
+    "landed_payloads",
     "move_payloads",
     "open_history",
     "open_versions",

@@ -25,6 +25,9 @@ CONNECTIONS = 16
 EXPORT_TAG = "layer=export"
 """The tag of exported files: the bucket's lifecycle goes by it."""
 
+PAYLOADS = "_payloads/"
+"""The folder of the bytes of answers, below the archive's own; the lifecycle of deleted ones goes by it."""
+
 
 @dataclass(frozen=True)
 class Bucket:
@@ -83,6 +86,22 @@ class Bucket:
                 raise
             self.client.delete_object(Bucket=self.name, Key=self.prefix + key)
         return True
+
+    def delete(self, uri: str) -> None:
+        """Delete the object at an `s3://` URI, which may lie in an earlier bucket; a missing one is fine.
+
+        Raises ArchiveError.
+        """
+        from botocore.exceptions import ClientError
+
+        place = urlsplit(uri)
+        with self.asking(f"delete {uri}"):
+            try:
+                self.client.delete_object(Bucket=place.netloc, Key=place.path.lstrip("/"))
+            except ClientError as error:
+                # An earlier bucket that is gone took its objects along; ours must be there, or we ask a wrong server.
+                if place.netloc == self.name or error.response["Error"]["Code"] != "NoSuchBucket":
+                    raise
 
     @contextmanager
     def asking(self, doing: str) -> Iterator[None]:

@@ -1,11 +1,11 @@
-"""What the bucket should be: there, versioned, encrypted, and with a lifecycle for exported files."""
+"""What the bucket should be: there, versioned, encrypted, with a lifecycle for exported files and deleted bytes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from feature_store.archive.s3 import EXPORT_TAG, Bucket, open_bucket
+from feature_store.archive.s3 import EXPORT_TAG, PAYLOADS, Bucket, open_bucket
 from feature_store.settings import Settings
 
 _OURS = "feature-store-"
@@ -43,7 +43,10 @@ def set_up(settings: Settings, *, dry_run: bool = False) -> SetUp:
 
 
 def lifecycle_rules(prefix: str) -> list[Rule]:
-    """The rules, one purpose each. Those by tag touch exported files alone, not `_history` and `_payloads`."""
+    """The rules, one purpose each. Those by tag touch exported files alone; of `_payloads` only what is deleted goes.
+
+    None takes anything of `_history`.
+    """
     key, value = EXPORT_TAG.split("=")
     exported = {"Tag": {"Key": key, "Value": value}}
     return [
@@ -62,6 +65,13 @@ def lifecycle_rules(prefix: str) -> list[Rule]:
             "Filter": exported,
             "Status": "Enabled",
             "NoncurrentVersionExpiration": {"NoncurrentDays": 90},
+        },
+        {
+            # What expired is no more only when its last version is gone. A week leaves time to notice a mistake.
+            "ID": f"{_OURS}payloads-old-versions",
+            "Filter": {"Prefix": f"{prefix}{PAYLOADS}"},
+            "Status": "Enabled",
+            "NoncurrentVersionExpiration": {"NoncurrentDays": 7},
         },
         {
             "ID": f"{_OURS}delete-markers",

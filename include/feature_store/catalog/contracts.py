@@ -253,6 +253,7 @@ class Stream(Contract):
     zone: Zone | None = None
     """Zone of the calendar dates the source writes; absent when it writes instants."""
     payloads: Literal["forever"] | Days
+    """How long the bytes of its answers are kept: for good, or days from their fetch. Hash, fetch and rows stay."""
     series: dict[str, RawSeries] = Field(default_factory=dict)
 
 

@@ -3,10 +3,12 @@
 from datetime import date
 from typing import Annotated
 
+import psycopg
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from feature_store.catalog import Catalog
 from feature_store.cli.options import AsJson, day, print_json, print_table
 from feature_store.settings import load_settings
 
@@ -148,3 +150,36 @@ def drop(name: str) -> None:
     with open_history(load_settings()) as history:
         history.drop_snapshot(name)
     typer.echo(f"{name} is forgotten")
+
+
+@app.command()
+def payloads(
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would move, and what would expire.")
+    ] = False,
+) -> None:
+    """Move landed bytes of answers to S3, then let go of those that no stream keeps any more."""
+    from feature_store.archive import expire_payloads, move_payloads
+    from feature_store.catalog import load_catalog
+    from feature_store.warehouse.connection import connect
+
+    catalog = load_catalog()
+    with connect() as conn:
+        if dry_run:
+            _tell(conn, catalog)
+            return
+        typer.echo(move_payloads(conn, load_settings()))
+        typer.echo(expire_payloads(conn, load_settings(), catalog))
+
+
+def _tell(conn: psycopg.Connection, catalog: Catalog) -> None:
+    from feature_store.archive import due_payloads, landed_payloads
+
+    landed, due = landed_payloads(conn), due_payloads(conn, catalog)
+    typer.echo(f"would move {landed.payloads} payloads ({landed.size_bytes} bytes)")
+    if due:
+        print_table(
+            "would expire (awaited ones stay: never loaded, or with an open reject)", [vars(one) for one in due]
+        )
+    else:
+        typer.echo("would expire nothing")

@@ -121,7 +121,7 @@ def _reread(
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         bar = bars.add_task(f"answers of {slug}", total=None)
         for found in reread(conn, catalog, slug, partial(read_payload, conn, settings), since, fetch_ids):
-            bars.update(bar, completed=found.answers, total=found.total)
+            bars.update(bar, completed=found.answers + found.expired, total=found.total)
     typer.echo(f"{slug}: {found.answers} answers read again; {found.counts}")
     for problem in (*found.left_alone, *found.unreadable):
         typer.echo(f"  {problem}", err=True)

@@ -7,8 +7,6 @@ A round that dies is repeated by the next run, which reads the same rows again: 
 
 import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +21,7 @@ from feature_store.pipeline.models import fingerprint, project, run_dbt
 from feature_store.quality.judge import judge
 from feature_store.quality.results import Verdict
 from feature_store.settings import Settings
+from feature_store.warehouse.connection import alone
 from feature_store.warehouse.news import inputs_have_news, panel_has_news, panel_is_empty, sweep_changed_days
 
 log = logging.getLogger(__name__)
@@ -39,6 +38,8 @@ _TABLES = {
     "raw": ("--select", "points_with_news", "point_versions", "candidates"),
     "derived": ("--select", "candidates"),
 }
+_WORK = "transform"
+"""One transform is in a step at a time: they share the table of candidates."""
 _CONSUMERS = {"raw": "transform", "derived": "derived"}
 _MANY = 10_000
 """From here on the planner must hear of new versions at once: the next round reads them."""
@@ -87,7 +88,7 @@ def transform(
 
     Raises WarehouseError naming the model or test that failed, QualityError when the candidates cannot be trusted.
     """
-    with _alone(conn):
+    with alone(conn, _WORK):
         done = _round(conn, catalog, settings, run_id, "raw", full_refresh)
         return derive(conn, catalog, settings, run_id, full_refresh, done)
 
@@ -106,7 +107,7 @@ def derive(
     """
     done = done or Transformed()
     again = full_refresh
-    with _alone(conn):
+    with alone(conn, _WORK):
         while again or inputs_have_news(conn):
             check_formulas(conn, settings, catalog)
             restore_for_inputs(conn, settings, catalog, everything=again)
@@ -144,7 +145,7 @@ def build_candidates(
     The views below it are made again only when the dbt project changed: they cost more than the rows of a minute, and
     making them waits for everybody who reads them.
     """
-    with _alone(conn):
+    with alone(conn, _WORK):
         mark = _mark(conn)
         conn.execute("select ops.open_window(%s)", (_CONSUMERS[layer],))
         conn.commit()
@@ -160,7 +161,7 @@ def judge_candidates(conn: psycopg.Connection, catalog: Catalog, settings: Setti
 
     Raises WarehouseError when the candidates are another run's, QualityError when they cannot be trusted.
     """
-    with _alone(conn):
+    with alone(conn, _WORK):
         _require(conn, run_id, judged=False)
         verdict = judge(conn, catalog, run_id, docs="due", home=settings.home)
         _set_mark(conn, run_id, judged=True)
@@ -173,7 +174,7 @@ def publish(conn: psycopg.Connection, settings: Settings, run_id: str, layer: La
     Raises WarehouseError when the candidates are another run's or were not judged, or when the writer refused; and
     ArchiveError when S3 is away and some are of retired days: the others are published, and the next run tries again.
     """
-    with _alone(conn):
+    with alone(conn, _WORK):
         _require(conn, run_id, judged=True)
         away = restore_for_candidates(conn, settings)
         total = _count(conn)
@@ -189,20 +190,6 @@ def publish(conn: psycopg.Connection, settings: Settings, run_id: str, layer: La
     published = Published(appended, total - appended)
     log.info("%s", published)
     return published
-
-
-@contextmanager
-def _alone(conn: psycopg.Connection) -> Iterator[None]:
-    """Wait until no other transform is in a step: they share the table of candidates."""
-    conn.execute("select pg_advisory_lock(hashtext('transform'))")
-    conn.commit()
-    try:
-        yield
-    finally:
-        if not conn.closed:
-            conn.rollback()
-            conn.execute("select pg_advisory_unlock(hashtext('transform'))")
-            conn.commit()
 
 
 def _count(conn: psycopg.Connection) -> int:

@@ -35,3 +35,21 @@ def explained(conn: psycopg.Connection) -> Iterator[None]:
             f"the database at {place} {what}: {str(error).partition(chr(10))[0]}. {advice}. "
             "What was committed stays, and the next run does the rest."
         ) from error
+
+
+@contextmanager
+def alone(conn: psycopg.Connection, work: str) -> Iterator[None]:
+    """Wait until no other session does that work; commits the open transaction first, and rolls back what is left open.
+
+    The lock is the session's: it outlives the commits of the block, keeps no reader waiting, and falls with the
+    connection when the process is killed. It may be taken again inside the block.
+    """
+    conn.execute("select pg_advisory_lock(hashtext(%s))", (work,))
+    conn.commit()
+    try:
+        yield
+    finally:
+        if not conn.closed:
+            conn.rollback()
+            conn.execute("select pg_advisory_unlock(hashtext(%s))", (work,))
+            conn.commit()

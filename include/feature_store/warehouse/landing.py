@@ -33,8 +33,12 @@ def land(conn: psycopg.Connection, place: Place, series: str, payload: Payload, 
     with conn.transaction():
         # Not waited for on disk: the load that follows is, and what it builds on lies before it in the log.
         conn.execute("set local synchronous_commit = off")
+        # Bytes that expired and come again are held again. That row is locked either way: else it could expire before
+        # the fetch below can be seen.
         conn.execute(
-            "insert into raw.payloads (sha256, content, size_bytes) values (%s, %s, %s) on conflict do nothing",
+            """insert into raw.payloads as p (sha256, content, size_bytes) values (%s, %s, %s)
+               on conflict (sha256) do update set content = excluded.content, uri = null, expired_at = null
+               where p.expired_at is not null""",
             (digest, zstandard.compress(payload.content), len(payload.content)),
         )
         row = conn.execute(

@@ -8,6 +8,7 @@ from itertools import groupby
 import psycopg
 
 from feature_store.catalog import Catalog
+from feature_store.errors import BytesExpired
 from feature_store.sources.contract import Payload
 from feature_store.warehouse.ingest import connector_of
 from feature_store.warehouse.landing import Place
@@ -37,6 +38,8 @@ class Reread:
     counts: Counts = field(default_factory=Counts)
     unreadable: list[str] = field(default_factory=list)
     left_alone: list[str] = field(default_factory=list)
+    expired: int = 0
+    """How many answers were left alone because their bytes have expired."""
 
 
 def reread(
@@ -51,8 +54,9 @@ def reread(
 
     Yields what it came to so far after every few answers, each of which is committed. A row that reads differently
     keeps its fetched_at and available_at; a point that the new reading lacks is taken back. Answers whose process died
-    between landing and loading are loaded. Answers of a series that the catalog no longer has are left alone.
-    Raises WarehouseError when the bytes of an answer are gone.
+    between landing and loading are loaded. Answers of a series that the catalog no longer has are left alone, and so
+    are those whose bytes have expired: what was read of them stays. Any other error of `read_bytes` ends it, such as
+    ArchiveError while S3 is away.
     """
     connector = connector_of(catalog, slug)
     fetches = conn.execute(_FETCHES, {"source": slug, "since": since, "fetch_ids": fetch_ids}).fetchall()
@@ -65,17 +69,32 @@ def reread(
             found.left_alone.append(f"{len(ids)} answers of {slug}/{stream}/{name}, which the catalog does not have")
             continue
         place = Place(slug, stream, catalog.source(slug).streams[stream].zone or "UTC")
+        expired_before = found.expired
         for start in range(0, len(ids), ANSWERS_AT_ONCE):
+            some = ids[start : start + ANSWERS_AT_ONCE]
             answers = [
-                read(spec, place.zone, fetch_id, connector.parse(_payload(conn, fetch_id, read_bytes)))
-                for fetch_id in ids[start : start + ANSWERS_AT_ONCE]
+                read(spec, place.zone, fetch_id, connector.parse(payload))
+                for fetch_id, payload in _payloads(conn, some, read_bytes)
             ]
             conn.commit()
+            found.expired += len(some) - len(answers)
             found.counts += load(conn, place, spec, answers, is_rereading=True)
             found.answers += len(answers)
             found.unreadable += [f"fetch {answer.fetch_id}: {answer.error}" for answer in answers if answer.error]
             yield found
+        if expired := found.expired - expired_before:
+            found.left_alone.append(f"{expired} answers of {slug}/{stream}/{name}, whose bytes have expired")
     yield found
+
+
+def _payloads(conn: psycopg.Connection, fetch_ids: list[int], read_bytes: ReadBytes) -> Iterator[tuple[int, Payload]]:
+    """Those of the answers whose bytes have not expired, which they may do at any time."""
+    for fetch_id in fetch_ids:
+        try:
+            payload = _payload(conn, fetch_id, read_bytes)
+        except BytesExpired:
+            continue
+        yield fetch_id, payload
 
 
 def _payload(conn: psycopg.Connection, fetch_id: int, read_bytes: ReadBytes) -> Payload:
