@@ -12,6 +12,7 @@ import httpx
 import psycopg
 
 from feature_store import clock
+from feature_store.archive.content import content_hash
 from feature_store.catalog import Catalog, FeatureSpec, load_catalog
 from feature_store.catalog.sync import sync
 from feature_store.pipeline.models import run_dbt
@@ -25,7 +26,6 @@ from feature_store.sources.contract import Window
 from feature_store.warehouse.ingest import ingest
 from feature_store.warehouse.loading import Counts
 from feature_store.warehouse.news import inputs_have_news
-from feature_store.warehouse.state import content_hash
 from tests.replay.server import serving
 
 WALCL, TGA, RRP = "macro/us/walcl_total_usd", "macro/us/tga_balance_usd", "macro/us/rrp_total_usd"
@@ -184,7 +184,9 @@ class Store:
         self.conn.commit()
 
     def hash(self) -> str:
-        return content_hash(self.conn)
+        """One hash over all that is known; commits."""
+        self.conn.commit()
+        return content_hash(self.settings)
 
 
 @contextmanager

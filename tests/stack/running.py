@@ -16,6 +16,7 @@ import psutil
 import psycopg
 
 from feature_store import clock
+from feature_store.archive.content import content_hash
 from feature_store.catalog import Catalog, load_catalog
 from feature_store.catalog.sync import sync
 from feature_store.pipeline.simulate import without_budgets
@@ -25,7 +26,6 @@ from feature_store.sources.contract import Window
 from feature_store.stack.airflow_client import AirflowClient, Run
 from feature_store.stack.supervision import Supervisor
 from feature_store.warehouse.ingest import ingest
-from feature_store.warehouse.state import content_hash
 from tests.lineage import features_of
 
 COMMAND = str(Path(sys.executable).parent / "feature-store")
@@ -134,8 +134,12 @@ class Running:
 
     def histories(self) -> str:
         """What is known of the features that another store can load in one go."""
-        with psycopg.connect(self.handles["postgres_dsn"], options="-c timezone=UTC") as conn:
-            return _known(conn, load_catalog())
+        settings = Settings(
+            FEATURE_STORE_POSTGRES_DSN=self.handles["postgres_dsn"],
+            FEATURE_STORE_HOME=self.home,
+            FEATURE_STORE_PORT_S3=int(self.env["FEATURE_STORE_PORT_S3"]),
+        )
+        return _known(settings, load_catalog())
 
     def undisturbed_histories(self, dsn: str, scratch: Path) -> str:
         """The same of another store, loaded from the same replay server at the same instant.
@@ -156,7 +160,7 @@ class Running:
                     ((since,),) = self.rows(f"select min(ts) from raw.{slug}_{stream} where series = '{series.name}'")
                     ingest(conn, catalog, settings, series, Window(since, now) if slug == "binance" else None)
             transform(conn, catalog, settings, "undisturbed")
-            return _known(conn, catalog)
+            return _known(settings, catalog)
 
 
 def _histories(catalog: Catalog) -> list[tuple[str, str]]:
@@ -169,10 +173,10 @@ def _histories(catalog: Catalog) -> list[tuple[str, str]]:
     ]
 
 
-def _known(conn: psycopg.Connection, catalog: Catalog) -> str:
+def _known(settings: Settings, catalog: Catalog) -> str:
     """A hash over all that is known of the features of these streams, and of those computed from them alone."""
-    known = content_hash(conn, features=features_of(catalog, _histories(catalog)))
-    assert known != content_hash(conn, features=[]), "something is known"
+    known = content_hash(settings, features=features_of(catalog, _histories(catalog)))
+    assert known != content_hash(settings, features=[]), "something is known"
     return known
 
 
