@@ -14,6 +14,7 @@ FeatureStoreError
 ├── WarehouseError         the database refused, or holds what it must not
 ├── UnknownFeature         a feature is asked for that the store does not have
 ├── ArchiveError           S3 cannot be reached, refused, or does not hold what it should
+│   └── Overtaken          somebody else changed the history at the same time
 ├── QualityError           a blocking expectation failed
 ├── ReplayError            a replay folder, fault or clock request is wrong
 └── StackError             a local service could not be started, reached or stopped
@@ -97,6 +98,10 @@ class UnknownFeature(FeatureStoreError):
 
 class ArchiveError(FeatureStoreError):
     """S3 cannot be reached, refused, or does not hold what it should."""
+
+
+class Overtaken(ArchiveError):
+    """Somebody else changed the history at the same time, so nothing was changed."""
 
 
 class QualityError(FeatureStoreError):

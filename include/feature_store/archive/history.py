@@ -17,7 +17,7 @@ import pyarrow as pa
 import stamina
 from psycopg import sql
 
-from feature_store.errors import ArchiveError
+from feature_store.errors import ArchiveError, Overtaken
 from feature_store.settings import Settings
 from feature_store.warehouse.versions import INSTANT, VERSIONS, open_hot
 
@@ -189,10 +189,8 @@ def commit_history(conn: psycopg.Connection, settings: Settings, progress: Progr
     A commit that met another is tried again from its beginning. Raises ArchiveError when S3 is away: nothing is added
     then, and the next run catches up. `progress` is told how many versions are written so far.
     """
-    from pyiceberg.exceptions import CommitFailedException
-
     with writing(conn):
-        for attempt in stamina.retry_context(on=CommitFailedException, attempts=5):
+        for attempt in stamina.retry_context(on=Overtaken, attempts=5):
             with attempt:
                 return _commit(conn, settings, progress)
     raise AssertionError("a retry returns or raises")
@@ -204,9 +202,12 @@ def _commit(conn: psycopg.Connection, settings: Settings, progress: Progress | N
         # Rows of transactions below the limit are committed, whatever order they committed in.
         [limit] = hot.ask(_LIMIT).read_all()["xid"].to_pylist()
         window = (history.done_xid, limit)
+        months = _months(conn, *window)
+        if not months:
+            return 0
         table = history.table or _create(history)
         with table.transaction() as transaction:
-            for month in _months(conn, *window):
+            for month in months:
                 for rows in bundles(hot.read_appended(month, next_month(month), *window)):
                     transaction.append(rows)
                     total += rows.num_rows
@@ -314,10 +315,10 @@ def _location(settings: Settings) -> str:
 
 
 def _catalog_properties(settings: Settings) -> dict[str, str]:
-    from sqlalchemy import make_url
+    from sqlalchemy import URL
 
-    url = make_url(settings.postgres_dsn).set(drivername="postgresql+psycopg")
-    url = url.update_query_dict({"options": "-csearch_path=ops -ctimezone=UTC"})
+    place = psycopg.conninfo.conninfo_to_dict(settings.postgres_dsn, options="-csearch_path=ops -ctimezone=UTC")
+    url = URL.create("postgresql+psycopg", query={name: str(value) for name, value in place.items()})
     properties = {
         "uri": url.render_as_string(hide_password=False),
         "init_catalog_tables": "false",
@@ -337,14 +338,17 @@ def _catalog_properties(settings: Settings) -> dict[str, str]:
 
 @contextmanager
 def asking(settings: Settings, doing: str) -> Iterator[None]:
-    """Turn what pyiceberg and pyarrow raise of S3 into an ArchiveError with place and remedy."""
+    """Turn what pyiceberg and pyarrow raise into an ArchiveError with place and remedy."""
     from pyiceberg.exceptions import CommitFailedException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except CommitFailedException:
-        raise
+    except CommitFailedException as error:
+        raise Overtaken(
+            f"could not {doing} the history at {_location(settings)}: somebody else changed it at the same time "
+            f"({error}). Nothing is lost: try again, or the next run catches up"
+        ) from None
     except OSError as error:
         raise ArchiveError(
             f"could not {doing} the history at {_location(settings)} ({settings.s3_url}): {error}. "
