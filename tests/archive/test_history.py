@@ -281,14 +281,10 @@ def test_a_catalog_that_is_away_is_told_without_the_password(archive: Store) -> 
     assert str(place["password"]) not in str(told.value)
 
 
-def test_while_s3_is_away_nothing_is_lost_and_the_next_run_catches_up(archive: Store) -> None:
-    archive.append(Point(MONDAY))
-    archive.server.stop()
+def test_when_s3_goes_away_in_mid_commit_nothing_is_lost_and_the_next_run_catches_up(archive: Store) -> None:
     away = rf"the history at {archive.settings.export_s3_uri}/_history \({archive.settings.s3_url}\).*catches up"
-    with pytest.raises(ArchiveError, match=away):
-        archive.commit_history()
-    archive.server.start()
-    assert archive.commit_history() == 1
+    archive.append(Point(MONDAY))
+    archive.commit_history()
     archive.append(Point(TUESDAY))
     with pytest.raises(ArchiveError, match=away):
         archive.commit_history(lambda _: archive.server.stop())

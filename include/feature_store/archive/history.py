@@ -122,7 +122,9 @@ class History:
         return sorted(found, key=lambda item: (item.committed_at, item.name))
 
     def name_snapshot(self, name: str) -> NamedSnapshot:
-        """Keep the newest commit under a name; raises ArchiveError when the name is taken or nothing is committed."""
+        """Keep the newest commit under a name; raises ArchiveError when the name will not do, or nothing is there."""
+        if not name.strip():
+            raise ArchiveError("a snapshot needs a name, for example research-2026-11")
         newest = None if self.table is None else self.table.current_snapshot()
         if self.table is None or newest is None:
             raise ArchiveError(
