@@ -1,6 +1,4 @@
-"""Keeps storage in order: partitions ahead of time, old days in the history alone, the history tidy, and bytes of answers
-no longer than their streams keep them.
-"""
+"""Keeps storage in order: partitions ahead of time, old days in the history alone, bytes no longer than streams say."""
 
 from datetime import timedelta
 
@@ -76,8 +74,8 @@ def expire_payloads() -> int:
 Daily: the day partitions of the next `FEATURE_STORE_PG_PARTITION_DAYS` days and the next year's partition.
 A writer that meets a missing partition makes it itself; this keeps it from having to.
 Days of intraday features older than `FEATURE_STORE_RETENTION_DAYS` leave the database: detached, compared with the
-history on S3, and dropped; or attached again, and the task fails and says how they differ. `feature-store archive retire
---dry-run` tells what would go. After it the history is tidied: months that are over lie in few files.
+history on S3, and dropped; or attached again, and the task fails and says how they differ. What would go tells
+`feature-store archive retire --dry-run`. After it the history is tidied: months that are over lie in few files.
 Beside it, the bytes of answers go that are older than their streams keep them (`payloads` in the catalog); hash, size
 and fetches stay. `feature-store archive payloads --dry-run` tells what would go. While S3 is away that task fails, and
 the next run catches up.""",

@@ -15,7 +15,8 @@ FeatureStoreError
 ├── UnknownFeature         a feature is asked for that the store does not have
 ├── QueryError             a question makes no sense: an instant without a zone, a range that ends before it begins
 ├── ArchiveError           S3 cannot be reached, refused, or does not hold what it should
-│   └── BytesExpired       the bytes of an answer were let go, as the catalog says: nothing wrong
+│   ├── BytesExpired       the bytes of an answer were let go, as the catalog says: nothing wrong
+│   └── Overtaken          somebody else changed the history at the same time
 ├── QualityError           a blocking expectation failed
 ├── ReplayError            a replay folder, fault or clock request is wrong
 └── StackError             a local service could not be started, reached or stopped
@@ -107,6 +108,10 @@ class ArchiveError(FeatureStoreError):
 
 class BytesExpired(ArchiveError):
     """The bytes of an answer were let go, by `payloads` of its stream in the catalog; its fetches remain."""
+
+
+class Overtaken(ArchiveError):
+    """Somebody else changed the history at the same time, so nothing was changed."""
 
 
 class QualityError(FeatureStoreError):

@@ -17,7 +17,7 @@ import pyarrow as pa
 import stamina
 from psycopg import sql
 
-from feature_store.errors import ArchiveError
+from feature_store.errors import ArchiveError, Overtaken
 from feature_store.settings import Settings
 from feature_store.warehouse.versions import INSTANT, VERSIONS, open_hot
 
@@ -137,7 +137,9 @@ class History:
         return sorted(found, key=lambda item: (item.committed_at, item.name))
 
     def name_snapshot(self, name: str) -> NamedSnapshot:
-        """Keep the newest commit under a name; raises ArchiveError when the name is taken or nothing is committed."""
+        """Keep the newest commit under a name; raises ArchiveError when the name will not do, or nothing is there."""
+        if not name.strip():
+            raise ArchiveError("a snapshot needs a name, for example research-2026-11")
         newest = None if self.table is None else self.table.current_snapshot()
         if self.table is None or newest is None:
             raise ArchiveError(
@@ -204,10 +206,8 @@ def commit_history(conn: psycopg.Connection, settings: Settings, progress: Progr
     A commit that met another is tried again from its beginning. Raises ArchiveError when S3 is away: nothing is added
     then, and the next run catches up. `progress` is told how many versions are written so far.
     """
-    from pyiceberg.exceptions import CommitFailedException
-
     with writing(conn):
-        for attempt in stamina.retry_context(on=CommitFailedException, attempts=5):
+        for attempt in stamina.retry_context(on=Overtaken, attempts=5):
             with attempt:
                 return _commit(conn, settings, progress)
     raise AssertionError("a retry returns or raises")
@@ -219,9 +219,12 @@ def _commit(conn: psycopg.Connection, settings: Settings, progress: Progress | N
         # Rows of transactions below the limit are committed, whatever order they committed in.
         [limit] = hot.ask(_LIMIT).read_all()["xid"].to_pylist()
         window = (history.done_xid, limit)
+        months = _months(conn, *window)
+        if not months:
+            return 0
         table = history.table or _create(history)
         with table.transaction() as transaction:
-            for month in _months(conn, *window):
+            for month in months:
                 for rows in bundles(hot.read_appended(month, next_month(month), *window)):
                     transaction.append(rows)
                     total += rows.num_rows
@@ -362,14 +365,17 @@ def _catalog_properties(settings: Settings) -> dict[str, str]:
 
 @contextmanager
 def asking(settings: Settings, doing: str) -> Iterator[None]:
-    """Turn what pyiceberg and pyarrow raise of S3 into an ArchiveError with place and remedy."""
+    """Turn what pyiceberg and pyarrow raise into an ArchiveError with place and remedy."""
     from pyiceberg.exceptions import CommitFailedException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except CommitFailedException:
-        raise
+    except CommitFailedException as error:
+        raise Overtaken(
+            f"could not {doing} the history at {_location(settings)}: somebody else changed it at the same time "
+            f"({error}). Nothing is lost: try again, or the next run catches up"
+        ) from None
     except OSError as error:
         raise ArchiveError(
             f"could not {doing} the history at {_location(settings)} ({settings.s3_url}): {error}. "

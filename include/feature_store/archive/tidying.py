@@ -120,9 +120,15 @@ def _groups(features: pa.Array) -> Iterator[list[str]]:
 
 def _expire(table: "Table", until: datetime) -> int:
     """Forget commits before `until`, but the newest and the named ones."""
-    before = len(list(table.snapshots()))
-    table.maintenance.expire_snapshots().older_than(until).commit()
-    return before - len(list(table.refresh().snapshots()))
+    named = {ref.snapshot_id for ref in table.refs().values()}
+    expired = [
+        snapshot.snapshot_id
+        for snapshot in table.snapshots()
+        if snapshot.timestamp_ms < until.timestamp() * 1000 and snapshot.snapshot_id not in named
+    ]
+    if expired:
+        table.maintenance.expire_snapshots().by_ids(expired).commit()
+    return len(expired)
 
 
 def _sweep(bucket: Bucket, table: "Table", until: datetime) -> int:
