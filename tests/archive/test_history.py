@@ -235,7 +235,9 @@ def test_much_is_written_in_bounded_pieces_and_little_of_it_is_read_again(archiv
     assert len(planned(archive, "feature_id = 't/a'")) == 2, "one a month"
     assert groups(archive, january) >= 33
     assert groups(archive, f"feature_id = 't/c' and {january}", "t/c") <= 7, "a sixth, and two that are shared"
-    assert groups(archive, f"feature_id = 't/c' and {day}", "t/c", "2024-01-10") <= 4, "its own, and two that are shared"
+    assert groups(archive, f"feature_id = 't/c' and {day}", "t/c", "2024-01-10") <= 4, (
+        "its own, and two that are shared"
+    )
 
 
 def test_nothing_that_lies_on_s3_holds_a_secret(archive: Store) -> None:
