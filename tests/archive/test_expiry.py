@@ -3,9 +3,9 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
@@ -18,18 +18,28 @@ import pytest
 from typer.testing import CliRunner
 
 from feature_store import clock
-from feature_store.archive import Due, Expired, due_payloads, expire_payloads, move_payloads, read_payload
+from feature_store.archive import (
+    Due,
+    Expired,
+    commit_history,
+    due_payloads,
+    expire_payloads,
+    move_payloads,
+    read_payload,
+    verify,
+)
 from feature_store.archive.s3 import open_bucket
 from feature_store.catalog import Catalog, load_catalog
 from feature_store.cli import app
 from feature_store.errors import ArchiveError, BytesExpired
+from feature_store.serving.query import QueryLayer
 from feature_store.settings import ROOT
 from feature_store.sources.contract import Payload
 from feature_store.warehouse.landing import Place, land
 from feature_store.warehouse.migrate import MIGRATIONS
 
 from .killed import Killed, Step, at_call, at_write
-from .store import Store
+from .store import Point, Store
 
 FETCHED = datetime(2024, 3, 4, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -454,6 +464,28 @@ def test_the_migration_may_run_again_over_what_has_expired(store: Store, catalog
     before = rows(store)
     store.conn.execute((MIGRATIONS / "0018_payload_expiry.sql").read_bytes())
     assert rows(store) == before
+
+
+@pytest.mark.parametrize(
+    "step", [nullcontext, at_call("before-call.s3.DeleteObject", survived=0)], ids=["deleted", "not deleted yet"]
+)
+def test_verifying_and_explaining_know_that_bytes_expired(
+    store: Store, catalog: Catalog, step: Callable[[Store], AbstractContextManager[None]]
+) -> None:
+    (fetch,) = arrive(store.conn, BOOKS, b"a book")
+    arrive(store.conn, VALUES, *KEPT)
+    move_payloads(store.conn, store.settings)
+    at(store, 91 * DAY)
+    store.append(Point("2024-03-04", feature="crypto/btc/price_usd", evidence=[{"fetch": fetch}]))
+    with step(store), suppress(Killed):
+        expire(store, catalog)
+    commit_history(store.conn, store.settings)
+    found = verify(store.conn, store.settings)
+    assert (found.payloads, found.problems) == (len(KEPT), [])
+    explained = QueryLayer(store.settings, catalog).explain("crypto/btc/price_usd", FETCHED)
+    assert [(one.payload, one.expired_at, one.sha256, one.size_bytes) for one in explained.sources] == [
+        ("expired", FETCHED + 91 * DAY, sha256(b"a book").hexdigest(), 6)
+    ]
 
 
 @pytest.mark.usefixtures("stack_env")

@@ -92,16 +92,27 @@ def _verify_files(conn: psycopg.Connection, bucket: Bucket, found: Verified) -> 
 
 
 def _verify_payloads(conn: psycopg.Connection, bucket: Bucket, found: Verified) -> None:
-    payloads = conn.execute("select uri, sha256 from raw.payloads where uri is not null order by uri").fetchall()
+    payloads = conn.execute(
+        "select uri, sha256 from raw.payloads where uri is not null and expired_at is null order by uri"
+    ).fetchall()
     conn.commit()
     for (uri, sha256), content in _read_all(bucket, payloads):
-        found.payloads += 1
         try:
             if content is None:
+                if _has_expired(conn, sha256):
+                    continue
                 raise ArchiveError(f"{uri} is missing")
+            found.payloads += 1
             unpacked(content, sha256, uri)
         except ArchiveError as error:
             found.problems.append(str(error))
+
+
+def _has_expired(conn: psycopg.Connection, sha256: str) -> bool:
+    """Whether the bytes were let go since the list of what to verify was made."""
+    row = conn.execute("select expired_at is not null from raw.payloads where sha256 = %s", (sha256,)).fetchone()
+    conn.commit()
+    return row == (True,)
 
 
 def _read_all(bucket: Bucket, rows: list[tuple[Any, ...]]) -> Iterator[tuple[tuple[Any, ...], bytes | None]]:

@@ -16,7 +16,7 @@ from feature_store.warehouse.versions import INSTANT, VERSIONS, Hot, eligible, n
 
 _FETCHES = sql.SQL(
     """select asked.fetch_id, asked.source, asked.stream, asked.url, asked.status, asked.fetched_at, asked.sha256,
-         payload.size_bytes, payload.uri, payload.content is not null as is_in_database
+         payload.size_bytes, payload.uri, payload.content is not null as is_in_database, payload.expired_at
        from raw.fetches as asked left join raw.payloads as payload using (sha256)
        where asked.fetch_id = any({}) order by asked.fetch_id"""
 )
@@ -35,6 +35,8 @@ class Source:
     size_bytes: int | None
     payload: str
     """An s3:// URI, `database`, `expired`, or `none` where no answer came."""
+    expired_at: datetime | None
+    """When the store let go of the bytes, UTC, by its clock."""
 
 
 @dataclass(frozen=True)
@@ -99,6 +101,7 @@ def _source(row: dict[str, Any]) -> Source:
     is_in_database = row.pop("is_in_database")
     uri = row.pop("uri")
     row.pop("fetch_id")
-    kept = "database" if is_in_database else uri or "expired"
+    # What expired has its URI until it is deleted there.
+    kept = "database" if is_in_database else "expired" if row["expired_at"] else uri
     place = "none" if row["sha256"] is None else kept
     return Source(**row, payload=place)
