@@ -6,11 +6,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from feature_store.archive import commit_history, set_up
 from feature_store.catalog.contracts import Quality, SourceRef
 from feature_store.catalog.sync import sync
 from feature_store.pipeline.transform import transform
 from feature_store.warehouse import panel
 from feature_store.warehouse.dbt import PROJECT
+from tests.archive.store import Server
 
 from .store import RRP, TGA, WALCL, Store, open_store, shipped, with_features
 
@@ -186,12 +188,17 @@ def test_a_derived_feature_that_is_new_is_derived_from_all_its_inputs_history(fo
     assert next(ts for ts, *_ in fortnight.versions(NET)) == "2024-03-13"
 
 
-def test_what_nobody_reads_any_more_is_swept(fortnight: Store) -> None:
+def test_what_nobody_reads_any_more_is_swept(fortnight: Store, s3: Server) -> None:
+    fortnight.settings = fortnight.settings.model_copy(update={"home": s3.s3.home, "port_s3": s3.s3.port})
+    set_up(fortnight.settings)
     fortnight.at("2024-03-22")
     fortnight.ingest()
     transform(fortnight.conn, fortnight.catalog, fortnight.settings, "run")
     assert fortnight.versions(NET)
     transform(fortnight.conn, fortnight.catalog, fortnight.settings, "run 2")
+    assert fortnight.count("ops.changed_days"), "the history has yet to read them"
+    commit_history(fortnight.conn, fortnight.settings)
+    transform(fortnight.conn, fortnight.catalog, fortnight.settings, "run 3")
     assert fortnight.count("ops.changed_days") == 0
 
 

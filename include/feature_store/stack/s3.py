@@ -71,6 +71,8 @@ class S3:
             "webdav": "false",
             "admin.ui": "false",
             "master.telemetry": "false",
+            # A bucket takes a volume of its own; left alone, there are only as many as full ones would fit on the disk.
+            "volume.max": "10000",
             **{name: str(port) for name, port in self._inner_ports().items()},
         }
         return [

@@ -14,11 +14,16 @@ def connect(dsn: str | None = None, *, autocommit: bool = False) -> psycopg.Conn
     try:
         return psycopg.connect(dsn or load_settings().postgres_dsn, autocommit=autocommit, options="-c timezone=UTC")
     except psycopg.OperationalError as error:
-        info = psycopg.conninfo.conninfo_to_dict(dsn or load_settings().postgres_dsn)
-        raise WarehouseError(
-            f"the database at {info.get('host')}:{info.get('port')}/{info.get('dbname')} cannot be reached: "
-            f"{str(error).splitlines()[0]}. Is the stack up? `make up` starts it."
-        ) from None
+        raise unreachable(dsn or load_settings().postgres_dsn, error) from None
+
+
+def unreachable(dsn: str, error: Exception) -> WarehouseError:
+    """What to raise when no connection came about: where it was tried, without the password."""
+    info = psycopg.conninfo.conninfo_to_dict(dsn)
+    return WarehouseError(
+        f"the database at {info.get('host')}:{info.get('port')}/{info.get('dbname')} cannot be reached: "
+        f"{str(error).splitlines()[0]}. Is the stack up? `make up` starts it."
+    )
 
 
 @contextmanager

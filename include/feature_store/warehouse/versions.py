@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from psycopg import sql
 
 from feature_store.errors import WarehouseError
+from feature_store.warehouse.connection import unreachable
 
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Connection
@@ -158,9 +159,13 @@ class HotConnections:
 
 
 def _connect(dsn: str, *, autocommit: bool = True) -> "Connection":
+    import adbc_driver_manager
     from adbc_driver_postgresql import dbapi
 
-    connection: Connection = dbapi.connect(dsn, autocommit=autocommit)
+    try:
+        connection: Connection = dbapi.connect(dsn, autocommit=autocommit)
+    except adbc_driver_manager.Error as error:
+        raise unreachable(dsn, error) from None
     return connection
 
 
@@ -171,7 +176,7 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except adbc_driver_manager.Error as error:
-        raise WarehouseError(f"the database could not be reached, or refused: {error}") from None
+        raise WarehouseError(f"the database refused, or went away: {error}") from None
 
 
 def _begin(connection: "Connection") -> None:
