@@ -17,6 +17,7 @@ from feature_store.pipeline.late import restore_for_candidates
 
 from .killed import Step
 from .store import COLUMNS, A, B, Point, Store, instant, key
+from .store import table as table_of
 
 NOW = "2024-06-10"
 MONDAY, TUESDAY = "2024-03-04", "2024-03-05"

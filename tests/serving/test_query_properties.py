@@ -40,6 +40,7 @@ def test_every_answer_is_that_of_the_definitions(fresh_store: FreshStore, seed: 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @settings(max_examples=60, **SETTINGS)
 @given(seed=st.integers(0, 2**32))
 def test_every_answer_of_many_stores_is_that_of_the_definitions(fresh_store: FreshStore, seed: int) -> None:
