@@ -13,6 +13,7 @@ from feature_store.archive import Exported, export
 from feature_store.archive.s3 import open_bucket
 from feature_store.errors import ArchiveError
 
+from .killed import Killed, Step, at_call
 from .store import A, B, Point, Store, instant, key, table
 
 MONDAY, TUESDAY, WEDNESDAY = "2024-03-04", "2024-03-05", "2024-03-06"
@@ -202,6 +203,36 @@ def test_an_export_that_dies_between_file_and_ledger_is_made_good_by_the_next(st
     store.append(Point(MONDAY, None, available_at=LATER))
     store.export()
     assert (store.files(), store.dirty()) == ({}, set()), "a file that the ledger never knew goes too"
+
+
+def at_table(table: str, event: str) -> Step:
+    """A step that dies where a table is written to."""
+    return lambda store: store.dying(table, event)
+
+
+STEPS = {
+    "before the first file": at_call("before-call.s3.PutObject", survived=0),
+    "after a file": at_call("after-call.s3.PutObject", survived=5),
+    "while files are noted": at_table("ops.exported_files", "insert or update"),
+    "while days become clean": at_table("ops.dirty_days", "delete"),
+    "when a day has no points any more": at_call("after-call.s3.DeleteObject", survived=0),
+}
+
+
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS)
+def test_an_export_that_is_killed_loses_nothing_and_the_next_one_completes_it(store: Store, step: Step) -> None:
+    days = [f"2024-03-{day:02}" for day in range(1, 29)]
+    store.append(*(Point(day, 1) for day in days))
+    store.export()
+    store.append(*(Point(day, 2, available_at=LATER) for day in days[1:]), Point(days[0], None, available_at=LATER))
+    with step(store), pytest.raises((Killed, psycopg.errors.RaiseException)):
+        export(store.conn, store.settings)
+    store.conn.rollback()
+    assert store.dirty(), "what was not noted stays dirty"
+    store.export()
+    assert store.values() == {key(day): [2.0] for day in days[1:]}
+    assert [row[1] for row in store.ledger()] == days[1:]
+    assert store.dirty() == set()
 
 
 def test_two_exports_at_once_write_each_file_once(store: Store) -> None:

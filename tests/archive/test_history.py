@@ -161,6 +161,22 @@ def test_killed_before_the_commit_nothing_is_added_and_the_next_run_adds_all(arc
     assert archive.archived() == archive.hot()
 
 
+@pytest.mark.parametrize(
+    ("table", "event"),
+    [("ops.iceberg_tables", "insert"), ("ops.iceberg_tables", "update"), ("ops.watermarks", "insert or update")],
+)
+def test_killed_at_any_write_of_the_database_nothing_is_lost_or_doubled(archive: Store, table: str, event: str) -> None:
+    if event != "insert":
+        archive.append(Point(MONDAY))
+        archive.commit_history()
+    archive.append(Point(TUESDAY), Point(WEDNESDAY, feature=B))
+    with archive.dying(table, event), pytest.raises((ArchiveError, psycopg.errors.RaiseException)):
+        archive.commit_history()
+    archive.commit_history()
+    assert archive.archived() == archive.hot()
+    assert archive.commit_history() == 0
+
+
 def test_killed_after_the_commit_nothing_is_added_twice(archive: Store) -> None:
     archive.append(Point(MONDAY))
     with archive.dying("ops.watermarks"), pytest.raises(psycopg.errors.RaiseException, match="killed"):
