@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from threading import Lock
 
 import numpy as np
 import pyarrow as pa
@@ -55,9 +56,10 @@ class Joined:
 
 
 class Join:
-    """Joins spines with features; keeps the steps of the features it was asked for last."""
+    """Joins spines with features; keeps the steps of the features it was asked for last. For any thread."""
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._held: OrderedDict[tuple[object, ...], Held] = OrderedDict()
 
     def __call__(
@@ -86,15 +88,23 @@ class Join:
     def _of(self, versions: VersionReader, feature: FeatureSpec, as_stored: datetime | None) -> Held:
         definition = definition_of(versions, feature.id, as_stored)
         key = (feature.id, definition, as_stored, versions.mark(feature.id))
-        if key not in self._held:
-            # What was known of the feature before it was written to again is of no use any more.
-            for stale in [other for other in self._held if other[:3] == key[:3]]:
-                del self._held[stale]
-            self._held[key] = _read(versions, feature, definition, as_stored)
-            while sum(len(held.versions) for held in self._held.values()) > HELD_ROWS and len(self._held) > 1:
-                self._held.popitem(last=False)
-        self._held.move_to_end(key)
-        return self._held[key]
+        with self._lock:
+            if key in self._held:
+                self._held.move_to_end(key)
+                return self._held[key]
+        # Not under the lock: a long history of one feature keeps nobody waiting who asks for others.
+        held = _read(versions, feature, definition, as_stored)
+        with self._lock:
+            self._keep(key, held)
+        return held
+
+    def _keep(self, key: tuple[object, ...], held: Held) -> None:
+        # What was known of the feature before it was written to again is of no use any more.
+        for stale in [other for other in self._held if other[:3] == key[:3]]:
+            del self._held[stale]
+        self._held[key] = held
+        while sum(len(other.versions) for other in self._held.values()) > HELD_ROWS and len(self._held) > 1:
+            self._held.popitem(last=False)
 
 
 def _read(versions: VersionReader, feature: FeatureSpec, definition: int | None, as_stored: datetime | None) -> Held:
