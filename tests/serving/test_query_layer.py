@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
+from feature_store.catalog import load_catalog
 from feature_store.serving import QueryLayer, join
 
 from .conftest import FreshStore
@@ -37,3 +38,12 @@ def test_many_threads_get_the_answers_that_one_would(
         for answer in asked:
             for feature in FEATURES:
                 assert answer.result()[feature].to_pylist() == [float(nth) for nth in range(50)]
+
+
+def test_every_feature_of_the_shipped_catalog_can_be_joined(fresh_store: FreshStore) -> None:
+    catalog = load_catalog()
+    spine = pa.table({"at": pa.array([FIRST], pa.timestamp("us", "UTC"))})
+    with fresh_store(catalog) as store:
+        joined = QueryLayer(store.settings, catalog).historical(spine, list(catalog.features), detail=True)
+        assert set(catalog.features) < set(joined.column_names)
+        assert joined.num_rows == 1

@@ -39,12 +39,12 @@ class Joined:
     """A spine, and of each feature the version that each of its rows found; null where it found none."""
 
     spine: pa.Table
-    found: dict[FeatureSpec, pa.Table]
+    found: Sequence[tuple[FeatureSpec, pa.Table]]
 
     def table(self, *, detail: bool) -> pa.Table:
         """The spine with the features' columns, and what share of each one's values was backfilled as metadata."""
         table, shares = self.spine, {}
-        for feature, versions in self.found.items():
+        for feature, versions in self.found:
             table = table.append_column(feature.id, versions["value"])
             if detail:
                 for name, column in _details(feature, versions).items():
@@ -78,11 +78,11 @@ class Join:
         # In the order of time, neighbours find what lies together.
         order = np.argsort(at, kind="stable")
         at, known_at, back = at[order], known_at[order], np.argsort(order, kind="stable")
-        found = {}
+        found = []
         for feature in features:
             held = self._of(versions, feature, as_stored)
             rows = held.steps.newest(at, known_at, strict=strict, max_age=max_ages.get(feature.id))[back]
-            found[feature] = held.versions.take(pa.array(rows, mask=rows < 0))
+            found.append((feature, held.versions.take(pa.array(rows, mask=rows < 0))))
         return Joined(spine, found)
 
     def _of(self, versions: VersionReader, feature: FeatureSpec, as_stored: datetime | None) -> Held:
