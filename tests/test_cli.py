@@ -54,8 +54,11 @@ def test_sql_prints_a_table_or_csv(env: dict[str, str]) -> None:
     rows = list(csv.DictReader(io.StringIO(call(env, "sql", "-c", "select 1 as a, 'x,y' as b;", "--csv"))))
     assert rows == [{"a": "1", "b": "x,y"}]
     said = call(env, "sql", "-c", "select * from nowhere", expect=1)
-    assert "nowhere does not exist" in said
+    assert said.startswith("QueryError: Catalog Error: Table with name nowhere does not exist!")
     assert "Traceback" not in said
+    assert "leaked" not in said, "what DuckDB's binding says when it was not closed"
+    assert f" {'wide' * 40} \n" in call(env, "sql", "-c", f"select '{'wide' * 40}' as w")
+    assert " [red]x[/] " in call(env, "sql", "-c", """select '[red]x[/]' as "[b]\"""")
     assert "the first 1000 rows: --csv" in call(env, "sql", "-c", "from range(1001)")
     assert call(env, "sql", "-c", "from range(1001)", "--csv").count("\n") == 1002
 

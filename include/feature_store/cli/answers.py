@@ -8,13 +8,15 @@ from typing import Any, TextIO
 
 import pyarrow as pa
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from feature_store.serving.shell import Answer
 
 MOST_ROWS = 1000
 """Of an answer that is shown as a table; CSV has all of them."""
+
+_WIDEST = 10_000
+"""Characters of a line that goes to a file or a program, which needs no folding."""
 
 _INFINITE = {2**63 - 1: "infinity", 1 - 2**63: "-infinity", 2**31 - 1: "infinity", 1 - 2**31: "-infinity"}
 """DuckDB's instants, in any unit, and dates."""
@@ -29,11 +31,14 @@ def write_csv(answer: Answer, out: TextIO) -> None:
 
 def print_rows(answer: Answer, out: TextIO) -> None:
     """A table of the first MOST_ROWS rows, with a note where there are more."""
-    console = Console(file=out, markup=False, highlight=False)
-    table = Table(*answer.schema.names, show_edge=False)
+    console = Console(file=out, markup=False, highlight=False, width=None if out.isatty() else _WIDEST)
     rows = _rows(answer)
+    if answer.schema.names == ["explain_key", "explain_value"]:  # a plan is drawn already
+        out.writelines(f"{plan}\n" for _, plan in rows)
+        return
+    table = Table(*(Column(name, overflow="fold") for name in answer.schema.names), show_edge=False)
     for row in islice(rows, MOST_ROWS):
-        table.add_row(*("" if value is None else escape(text(value, " ")) for value in row))
+        table.add_row(*("" if value is None else text(value, " ") for value in row))
     console.print(table)
     if next(rows, None) is not None:
         console.print(f"These are the first {MOST_ROWS} rows: --csv prints all")

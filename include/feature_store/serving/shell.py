@@ -19,7 +19,7 @@ from feature_store.archive.history import open_history
 from feature_store.errors import QueryError
 from feature_store.serving.lazy import LazyTable, Scan
 from feature_store.serving.moment import Moment
-from feature_store.serving.tables import Relation, read_values, read_versions, relations
+from feature_store.serving.tables import Relation, panel_as_stored, read_values, read_versions, relations
 from feature_store.settings import Settings
 from feature_store.warehouse.versions import HotConnections
 
@@ -30,6 +30,8 @@ _MACROS, _MACROS_OF_NOW = (
 )
 _SPANNING = {"features.features_versions": read_versions, "features.features_values": read_values}
 """What has its rows from hot and archive alike."""
+
+_PANEL = "features.daily_panel"
 
 ReadAt = Callable[[Moment, Scan], Iterator[pa.RecordBatch]]
 
@@ -109,12 +111,15 @@ class Shell:
         self._duck.execute("set timezone = 'UTC'; set python_enable_replacements = false")
         with self._connections.open() as hot:
             found = [one for one in relations(hot) if self._snapshot is None or one.path in _SPANNING]
+        columns = {relation.path: relation.columns for relation in found}
         for schema, of_schema in groupby(found, key=lambda relation: relation.schema):
             self._duck.execute(f'create schema if not exists "{schema}"')
             for relation in of_schema:
                 self._add(relation)
         self._duck.execute("set search_path = 'main,features'")
         self._duck.execute(_MACROS if self._snapshot is not None else _MACROS + _MACROS_OF_NOW)
+        if _PANEL in columns:
+            self._duck.execute(panel_as_stored(columns[_PANEL]))
 
     def _add(self, relation: Relation) -> None:
         read = partial(self._read, _SPANNING.get(relation.path, relation.read))
@@ -152,6 +157,6 @@ class Shell:
                 f"{told}\nThe snapshot {self._snapshot!r} has features_values, features_versions, features.as_of and "
                 "features.as_stored; everything else is of the store as it is now: ask without --snapshot"
             )
-        if "daily_panel" in told and "features.daily_panel" not in self.tables:
+        if "daily_panel" in told and _PANEL not in self.tables:
             return f"{told}\nThe first transform makes the panel: `make up`, or the DAG transform_features"
         return told

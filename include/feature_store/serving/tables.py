@@ -121,6 +121,25 @@ def read_values(moment: Moment, scan: Scan) -> Iterator[pa.RecordBatch]:
                     yield _with_grain(moment, feature, batch) if "grain" in names else batch
 
 
+def panel_as_stored(columns: pa.Schema) -> str:
+    """The macro features.daily_panel_as_stored, as the function of Postgres: from the columns of the panel."""
+    kinds = {pa.float64(): ("max(value)", ""), pa.bool_(): ("bool_or(is_stale)", "_is_stale")}
+    cells = []
+    for field in columns.remove(columns.get_field_index("day")):
+        cell, suffix = kinds.get(field.type, ("max(age)", "_age"))
+        feature = field.name.removesuffix(suffix)
+        cells.append(f"""{cell} filter (where replace(feature_id, '/', '_') = '{feature}') as "{field.name}\"""")
+    return f"""
+        create macro features.daily_panel_as_stored(stored_at) as table
+        select day, {", ".join(cells)}
+        from (
+          from features.daily_cells join features.current_definitions using (feature_id, version)
+          where ingested_at <= stored_at::timestamptz
+          qualify row_number() over (partition by day, feature_id order by ingested_at desc) = 1
+        )
+        group by day"""  # noqa: S608 - names of our own
+
+
 def _pieces(moment: Moment, scan: Scan) -> Iterator[tuple[str, *Span]]:
     """The features and spans of ts that the answer may lie in."""
     features, spans = scan.values("feature_id", list(moment.shown)), scan.spans("ts")
