@@ -44,9 +44,12 @@ def converse(shell: Shell, *, as_csv: bool) -> int:
                 continue
             try:
                 run(shell, statement, sys.stdout, as_csv=as_csv)
-            except (FeatureStoreError, KeyboardInterrupt) as error:
+            except FeatureStoreError as error:
                 failed += 1
                 tell(error)
+            except KeyboardInterrupt:
+                failed += 1
+                sys.stderr.write("interrupted\n")
     return failed
 
 

@@ -5,12 +5,13 @@
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from itertools import groupby
-from typing import Self
+from typing import Self, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -33,6 +34,7 @@ _SPANNING = {"features.features_versions": read_versions, "features.features_val
 
 _PANEL = "features.daily_panel"
 
+T = TypeVar("T")
 ReadAt = Callable[[Moment, Scan], Iterator[pa.RecordBatch]]
 
 
@@ -52,6 +54,7 @@ class Shell:
         self._settings = settings
         self._snapshot = snapshot
         self._connections = HotConnections(settings.postgres_dsn)
+        self._worker = ThreadPoolExecutor(1, "duckdb")
         self._moment: Moment | None = None
         self._failure: Exception | None = None
         self.tables: list[str] = []
@@ -73,6 +76,7 @@ class Shell:
                 shell._set_up()
                 yield shell
             finally:
+                shell._worker.shutdown()
                 shell._connections.close()
 
     @contextmanager
@@ -87,25 +91,35 @@ class Shell:
             with suppress(duckdb.TransactionException):  # a transaction of the user's that failed waits for its end
                 self._duck.execute(f"set variable feature_store_now = timestamptz '{self._moment.now.isoformat()}'")
             with self._explained():
-                relation = self._duck.sql(statement)
-                rows = None if relation is None else relation.to_arrow_reader(BATCH_ROWS)
-            if relation is None or rows is None:
-                yield Answer(pa.schema([]), iter(()))
-                return
+                rows = self._beside(lambda: self._begun(statement))
             try:
                 yield Answer(rows.schema, self._batches(rows))
             finally:
                 rows.close()
-                del rows, relation
+
+    def _begun(self, statement: str) -> pa.RecordBatchReader:
+        relation = self._duck.sql(statement)
+        if relation is None:  # nothing was said
+            return pa.RecordBatchReader.from_batches(pa.schema([]), ())
+        return relation.to_arrow_reader(BATCH_ROWS)
 
     def _batches(self, rows: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
         while True:
             with self._explained():
-                try:
-                    batch = rows.read_next_batch()
-                except StopIteration:
-                    return
+                batch = self._beside(lambda: next(rows, None))
+            if batch is None:
+                return
             yield batch
+
+    def _beside(self, work: Callable[[], T]) -> T:
+        """What work returns, done by a thread of its own: the one that hears Ctrl-C would hear it only afterwards."""
+        running = self._worker.submit(work)
+        try:
+            return running.result()
+        except KeyboardInterrupt:
+            self._duck.interrupt()
+            wait([running])
+            raise
 
     def _set_up(self) -> None:
         self._duck.execute("set timezone = 'UTC'; set python_enable_replacements = false")
