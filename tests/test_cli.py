@@ -4,8 +4,10 @@ import csv
 import io
 import json
 import os
+import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -51,7 +53,90 @@ def test_sql_prints_a_table_or_csv(env: dict[str, str]) -> None:
     assert "five" in call(env, "sql", "-c", "select 5 as five")
     rows = list(csv.DictReader(io.StringIO(call(env, "sql", "-c", "select 1 as a, 'x,y' as b;", "--csv"))))
     assert rows == [{"a": "1", "b": "x,y"}]
-    assert 'relation "nowhere" does not exist' in call(env, "sql", "-c", "select * from nowhere", expect=1)
+    said = call(env, "sql", "-c", "select * from nowhere", expect=1)
+    assert said.startswith("QueryError: Catalog Error: Table with name nowhere does not exist!")
+    assert "Traceback" not in said
+    assert "leaked" not in said, "what DuckDB's binding says when it was not closed"
+    assert f" {'wide' * 40} \n" in call(env, "sql", "-c", f"select '{'wide' * 40}' as w")
+    assert " [red]x[/] " in call(env, "sql", "-c", """select '[red]x[/]' as "[b]\"""")
+    assert "the first 1000 rows: --csv" in call(env, "sql", "-c", "from range(1001)")
+    assert call(env, "sql", "-c", "from range(1001)", "--csv").count("\n") == 1002
+
+
+PRINTED = {
+    "null": "",
+    "''": '""',
+    "'say \"a\", b'": '"say ""a"", b"',
+    "1 = 1": "true",
+    "0.1::double + 0.2": "0.30000000000000004",
+    "1e300::double": "1e+300",
+    "12345678901234567890.12::decimal(30, 2)": "12345678901234567890.12",
+    "timestamptz '2024-06-03 15:30+02'": "2024-06-03T13:30:00+00:00",
+    "timestamptz '2024-06-03 13:30:00.25Z'": "2024-06-03T13:30:00.250000+00:00",
+    "timestamptz 'infinity'": "infinity",
+    "date '2024-06-03'": "2024-06-03",
+    "interval '2 days 03:04:05'": "2 days 03:04:05",
+    "interval '-90 seconds'": "-00:01:30",
+    "'{\"a\": [1]}'::json": '"{""a"": [1]}"',
+    "[date '2024-06-03']": '"[""2024-06-03""]"',
+    "'\\xFF'::blob": "\\xff",
+}
+
+
+def test_csv_has_values_as_they_can_be_read_again(env: dict[str, str]) -> None:
+    columns = ", ".join(f"{value} as c{number}" for number, value in enumerate(PRINTED))
+    _, row = call(env, "sql", "--csv", "-c", f"select {columns}").splitlines()
+    assert row == ",".join(PRINTED.values())
+
+
+def test_every_table_is_there_under_its_own_name(env: dict[str, str]) -> None:
+    shown = call(env, "sql", "-c", "select feature_id from features.latest order by 1", "--csv")
+    assert shown == "feature_id\n"
+    names = converse(env, ".tables\n").splitlines()
+    assert {"features.latest", "features.features_values", "raw.fetches", "registry.features_catalog"} < set(names)
+    assert not any("_2024" in name for name in names), "partitions are no tables"
+    every = " union all ".join(f"select '{name}' as name, count(*) from (select * from {name})" for name in names)
+    assert len(call(env, "sql", "--csv", "-c", every).splitlines()) == 1 + len(names)
+    assert "transform_features" in call(env, "sql", "-c", "select * from features.daily_panel", expect=1)
+
+
+def test_statements_on_stdin_are_answered_one_by_one(env: dict[str, str]) -> None:
+    typed = "select 1 as a;\n-- and\nselect 'x;\ny' as b,\n  2 as c; select 3 as d;\n\ncreate table t as select 4 as e;"
+    assert converse(env, f"{typed}\nfrom t", "--csv") == 'a\n1\nb,c\n"x;\ny",2\nd\n3\nCount\n1\ne\n4\n'
+    assert converse(env, "select 1 as a;\n\\q\nselect 2 as b;\n", "--csv") == "a\n1\n"
+    assert "copy (select ...)" in converse(env, ".help\n")
+    failed = converse(env, "select 1 as a;\nselect z;\nfrom from;\nselect 2 as b;\n", "--csv", expect=1)
+    assert failed.startswith("a\n1\nb\n2\n")
+    assert failed.count("QueryError") == 2
+
+
+def test_what_is_typed_at_a_terminal_is_remembered(env: dict[str, str], tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([COMMAND, "sql"], env=env, stdin=theirs, stdout=theirs, stderr=theirs) as shell:
+        os.close(theirs)
+        os.write(ours, b"select 40 + 2\n as answer;\nselect oops;\n.quit\n")
+        shown = b""
+        with suppress(OSError):  # the end of a terminal whose program is gone
+            while part := os.read(ours, 4096):
+                shown += part
+    os.close(ours)
+    assert shell.returncode == 0
+    assert b"sql> " in shown
+    assert b"42" in shown
+    assert b"QueryError" in shown
+    assert "select 40 + 2" in (tmp_path / "sql_history").read_text()
+
+
+def test_psql_opens_on_the_database(env: dict[str, str]) -> None:
+    assert call(env, "psql", "--csv", "-c", "select current_schema() as here") == "here\npublic\n"
+    assert "features_versions" in call(env, "psql", "-c", r"\d features.*")
+
+
+def converse(env: dict[str, str], typed: str, *options: str, expect: int = 0) -> str:
+    """What `sql` says to statements on stdin."""
+    done = subprocess.run([COMMAND, "sql", *options], env=env, input=typed, capture_output=True, text=True, check=False)
+    assert done.returncode == expect, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 def test_equal_content_has_equal_hashes_as_of_any_instant(env: dict[str, str]) -> None:

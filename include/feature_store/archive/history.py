@@ -6,7 +6,7 @@ https://iceberg.apache.org/spec/, https://py.iceberg.apache.org
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
@@ -78,7 +78,7 @@ class History:
         features: Sequence[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
-        columns: Sequence[str] | None = None,
+        columns: Collection[str] | None = None,
     ) -> pa.RecordBatchReader:
         """Versions with since <= ts < until of some features, or all, as they arrive; ArchiveError when S3 is away."""
         names = [name for name in VERSIONS.names if columns is None or name in columns]

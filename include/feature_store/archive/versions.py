@@ -3,7 +3,7 @@
 A day of a feature lies wholly in one of them (`ops.retired_days`), so that nothing is read twice.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -29,7 +29,7 @@ class VersionReader(Protocol):
         features: Sequence[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
-        columns: Sequence[str] | None = None,
+        columns: Collection[str] | None = None,
     ) -> pa.RecordBatchReader:
         """Versions with since <= ts < until of some features, or all; `columns` are names of VERSIONS."""
         ...
@@ -77,7 +77,7 @@ class EverywhereReader:
         features: Sequence[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
-        columns: Sequence[str] | None = None,
+        columns: Collection[str] | None = None,
     ) -> pa.RecordBatchReader:
         """As VersionReader says. S3 is asked only when a day of the range is retired; ArchiveError when it is away."""
         retired = retired_days(self.hot, features, since, until)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from feature_store.cli import archive, catalog, quality, rejects, replay, stack
-from feature_store.cli.options import AsJson, instant, print_json, print_table
+from feature_store.cli.options import AsJson, instant, print_json, print_table, tell
 from feature_store.cli.simulate import simulate
 from feature_store.errors import FeatureStoreError
 
@@ -80,17 +80,28 @@ def status(as_json: AsJson = False) -> None:
 
 @app.command()
 def sql(
-    command: Annotated[str | None, typer.Option("-c", help="One statement; without it psql opens.")] = None,
+    command: Annotated[str | None, typer.Option("-c", help="One statement; without it, those on stdin.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print header and rows only, as CSV.")] = False,
+    snapshot: Annotated[str | None, typer.Option(help="Ask a named snapshot of the history.")] = None,
 ) -> None:
-    """Ask the database: one statement with -c, or an interactive psql."""
-    from feature_store.cli.shell import open_psql, run
-    from feature_store.warehouse.connection import connect
+    """Ask in DuckDB's SQL what the database and the archive hold: one statement with -c, or a conversation."""
+    from feature_store.cli.shell import converse, run
+    from feature_store.serving.shell import Shell
+    from feature_store.settings import load_settings
 
-    if command is None:
-        open_psql()
-    with connect() as conn:
-        run(conn, command, sys.stdout, as_csv=csv)
+    with Shell.open(load_settings(), snapshot) as shell:
+        if command is not None:
+            run(shell, command, sys.stdout, as_csv=csv)
+        elif converse(shell, as_csv=csv) and not sys.stdin.isatty():
+            raise typer.Exit(1)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def psql(context: typer.Context) -> None:
+    """Open psql on the database, which lacks what has retired; further arguments go to psql."""
+    from feature_store.cli.shell import open_psql
+
+    open_psql(context.args)
 
 
 def main() -> None:
@@ -98,5 +109,5 @@ def main() -> None:
     try:
         app()
     except FeatureStoreError as error:
-        Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]: {error}", highlight=False)
+        tell(error)
         raise SystemExit(1) from None

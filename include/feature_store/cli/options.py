@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from feature_store.display import number
@@ -53,6 +54,11 @@ def print_table(title: str, rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         table.add_row(*map(_shown, row.values()))
     Console().print(table)
+
+
+def tell(error: BaseException) -> None:
+    """What went wrong, on stderr."""
+    Console(stderr=True).print(f"[bold red]{type(error).__name__}[/]: {escape(str(error))}", highlight=False)
 
 
 def print_json(found: object) -> None:

@@ -1,6 +1,6 @@
 """Points over a range of ts, in some state, as they are read: hot and archive, in order, in bounded memory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -25,12 +25,13 @@ POINTS = pa.schema([VERSIONS.field(name) for name in COLUMNS])
 
 @dataclass(frozen=True)
 class Asked:
-    """The state that is asked for: what was known at K, as stored at S; None bounds nothing."""
+    """What is asked for: some columns of the state of what was known at K, as stored at S; None bounds nothing."""
 
     known_at: datetime | None = None
     stored_at: datetime | None = None
     strict: bool = True
     vintage: Vintage = "latest"
+    columns: Sequence[str] = COLUMNS
 
 
 def points(
@@ -40,10 +41,12 @@ def points(
 
     Withdrawn points are left out, but for the vintage all, which tells of them too.
     """
-    for rows in _pieces(versions, feature, since, until):
+    schema = pa.schema([VERSIONS.field(name) for name in asked.columns])
+    names = {*KEY, "value", "available_basis", *asked.columns}
+    for rows in _pieces(versions, feature, since, until, names):
         of_definition = rows.filter(pc.field("version") == definition)
         chosen = eligible(of_definition, asked.known_at, asked.stored_at, strict=asked.strict)
-        yield from _VINTAGES[asked.vintage](chosen).select(COLUMNS).cast(POINTS).to_batches()
+        yield from _VINTAGES[asked.vintage](chosen).select(asked.columns).cast(schema).to_batches()
 
 
 def _latest(rows: pa.Table) -> pa.Table:
@@ -62,11 +65,11 @@ _VINTAGES: dict[Vintage, Callable[[pa.Table], pa.Table]] = {"latest": _latest, "
 
 
 def _pieces(
-    versions: VersionReader, feature: str, since: datetime | None, until: datetime | None
+    versions: VersionReader, feature: str, since: datetime | None, until: datetime | None, columns: Collection[str]
 ) -> Iterator[pa.Table]:
     """All versions of a feature in tables that follow each other; all versions of a point are in one."""
     for start, end, is_ordered in _spans(versions, feature, since, until):
-        reader = versions.read([feature], start, end)
+        reader = versions.read([feature], start, end, columns)
         if is_ordered:
             yield from _whole_points(reader)
         else:

@@ -8,10 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
 from feature_store.errors import StackError
 from feature_store.stack.ports import free_port, is_free
 
@@ -99,6 +95,9 @@ class S3:
 
     def client(self) -> "S3Client":
         """A boto3 client with our credentials."""
+        import boto3
+        from botocore.config import Config
+
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
@@ -110,6 +109,8 @@ class S3:
 
     def is_ready(self) -> bool:
         """Whether it answers a signed request now."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
         try:
             self.client().list_buckets()
         except (BotoCoreError, ClientError):

@@ -1,7 +1,7 @@
 """Point versions that lie in Postgres, as Arrow: what everything that reads history is made of."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,7 +55,7 @@ class Hot:
         features: Sequence[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
-        columns: Sequence[str] | None = None,
+        columns: Collection[str] | None = None,
     ) -> pa.RecordBatchReader:
         """Versions with since <= ts < until of some features, or all, in the order of KEY, as they arrive.
 
@@ -81,6 +81,11 @@ class Hot:
             sql.SQL("xid >= {}::xid8 and xid < {}::xid8").format(str(done_xid), str(limit)),
         ]
         return self._read(VERSIONS.names, conditions)
+
+    def exported(self) -> str:
+        """A name for what the transaction sees: with it `HotConnections.open` opens others that see the same."""
+        names = self.ask(sql.SQL("select pg_export_snapshot() as name")).read_all()["name"]
+        return str(names[0])
 
     def _read(
         self, names: Sequence[str], conditions: Sequence[sql.Composable], table: str = "features_versions"
@@ -133,10 +138,10 @@ class HotConnections:
         self._idle: list[Connection] = []
 
     @contextmanager
-    def open(self) -> Iterator[Hot]:
-        """As `open_hot`."""
+    def open(self, exported: str | None = None) -> Iterator[Hot]:
+        """As `open_hot`; or to see what another transaction sees that exported it, and lasts until this one began."""
         with _refusals():
-            connection = self._begun()
+            connection = self._begun(exported)
             try:
                 yield Hot(connection)
                 with connection.cursor() as cursor:
@@ -146,15 +151,20 @@ class HotConnections:
                 raise
             self._idle.append(connection)
 
-    def _begun(self) -> "Connection":
+    def close(self) -> None:
+        """Close those that are kept."""
+        while self._idle:
+            self._idle.pop().close()
+
+    def _begun(self, exported: str | None) -> "Connection":
         import adbc_driver_manager
 
         try:
             connection = self._idle.pop()
-            _begin(connection)
+            _begin(connection, exported)
         except (IndexError, adbc_driver_manager.Error):  # none is idle, or the database went away meanwhile
             connection = _connect(self._dsn)
-            _begin(connection)
+            _begin(connection, exported)
         return connection
 
 
@@ -179,10 +189,12 @@ def _refusals() -> Iterator[None]:
         raise WarehouseError(f"the database refused, or went away: {error}") from None
 
 
-def _begin(connection: "Connection") -> None:
+def _begin(connection: "Connection", exported: str | None = None) -> None:
     with connection.cursor() as cursor:
         cursor.execute("set timezone to 'UTC'")
         cursor.execute("begin isolation level repeatable read read only")
+        if exported is not None:
+            cursor.execute(sql.SQL("set transaction snapshot {}").format(exported).as_string(None))
         # Before the snapshot is taken: from here on no partition can be detached.
         cursor.execute(
             "lock table only features.features_versions_intraday, only features.features_values_intraday"
