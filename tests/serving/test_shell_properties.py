@@ -28,7 +28,7 @@ def test_the_shell_answers_as_postgres_did_before_days_retired(fresh_store: Fres
 
 
 @pytest.mark.slow
-@settings(max_examples=10, **SETTINGS)
+@settings(max_examples=5, **SETTINGS)
 @given(seed=st.integers(0, 2**32))
 def test_the_shell_over_many_stores_answers_as_postgres_did(fresh_store: FreshStore, seed: int) -> None:
     live_and_ask(fresh_store, random.Random(seed))
