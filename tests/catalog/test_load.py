@@ -73,7 +73,7 @@ MISTAKES: list[tuple[str, dict[str, Any], list[str]]] = [
     (NET, {"writers": ["connector", "publish"]}, ["a derived feature is computed and never published"]),
     (WALCL, {"writers": []}, ["field writers"]),
     (WALCL, {"writers": ["publish"]}, ["writers [publish] alone go with source.id publish"]),
-    (WALCL, {"source/id": "publish"}, ["a feature that is only published takes no stream, series, scale, release, revises"]),
+    (WALCL, {"source/id": "publish"}, ["a feature that is only published takes no stream, series, scale, release"]),
     (VIX, PUBLISHED | {"writers": ["connector", "publish"]}, ["source publish has no connector: writers: [publish]"]),
     (VIX, PUBLISHED | {"inputs": [WALCL]}, ["a feature that is only published takes no inputs"]),
     (VIX, PUBLISHED | {"source/schema": "vix"}, ["field source.schema: given 'vix'", "'published_points'"]),
