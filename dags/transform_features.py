@@ -79,8 +79,9 @@ def derive(full_refresh: str) -> int:
     },
     tags=["transform", "dbt", "great-expectations"],
     doc_md="""### Raw → candidates → judged → versions
-Runs when a source has news, and every ten minutes for whatever is left. Reads the raw rows of transactions that
-committed since the last run, never "newer than a time", so that nothing is missed whatever the order of commits.
+Runs when a source has news, and every ten minutes for whatever is left: what was published by then is in the feature
+tables already, and features that are computed from it follow. Reads the raw rows of transactions that committed since
+the last run, never "newer than a time", so that nothing is missed whatever the order of commits.
 
 - **build candidates**: dbt. Its log names every model and test; a failed one is named in the error.
 - **judge candidates**: Great Expectations. What breaks a blocking rule goes to `raw.rejects`, with Data Docs.

@@ -19,6 +19,12 @@ VIX = "macro/us/vix_index"
 
 Edit = Callable[..., Path]
 
+# Of a connector's entry one that is published alone.
+PUBLISHED: dict[str, Any] = {
+    "source/id": "publish", "source/schema": "published_points", "writers": ["publish"],
+    **dict.fromkeys(("stream", "series", "field", "scale", "release", "revises", "provisional")),
+}  # fmt: skip
+
 MISTAKES: list[tuple[str, dict[str, Any], list[str]]] = [
     (WALCL, {"colour": "red"}, ["field colour: unknown key; allowed: id, entity"]),
     (WALCL, {"source/kind": "x"}, ["field source.kind: unknown key; allowed: id, class, schema"]),
@@ -64,6 +70,13 @@ MISTAKES: list[tuple[str, dict[str, Any], list[str]]] = [
     (NET, {"max_age": None}, ["needs max_age"]),
     (NET, {"stream": "observations"}, ["a derived feature takes no stream"]),
     (NET, {"source/class": "macro"}, ["a derived feature's is 'derived'"]),
+    (NET, {"writers": ["connector", "publish"]}, ["a derived feature is computed and never published"]),
+    (WALCL, {"writers": []}, ["field writers"]),
+    (WALCL, {"writers": ["publish"]}, ["writers [publish] alone go with source.id publish"]),
+    (WALCL, {"source/id": "publish"}, ["a feature that is only published takes no stream, series, scale, release"]),
+    (VIX, PUBLISHED | {"writers": ["connector", "publish"]}, ["source publish has no connector: writers: [publish]"]),
+    (VIX, PUBLISHED | {"inputs": [WALCL]}, ["a feature that is only published takes no inputs"]),
+    (VIX, PUBLISHED | {"source/schema": "vix"}, ["field source.schema: given 'vix'", "'published_points'"]),
 ]  # fmt: skip
 
 
@@ -238,3 +251,16 @@ def test_specifications_cannot_be_changed(catalog: Catalog) -> None:
         spec.unit = "EUR"  # type: ignore[misc]
     with pytest.raises(TypeError):
         catalog.features["x"] = spec  # type: ignore[index]
+
+
+def test_a_feature_may_be_published_alone(edited: Edit) -> None:
+    feature = load_catalog(edited(VIX, PUBLISHED)).feature(VIX)
+    assert (feature.is_publishable, feature.is_connected, feature.is_derived) == (True, False, False)
+    with pytest.raises(CatalogError, match="it is published: its publishers say when"):
+        _ = feature.rules
+
+
+@pytest.mark.parametrize("name", ["publish", "published"])
+def test_the_stores_own_names_are_no_sources(edited: Edit, name: str) -> None:
+    with pytest.raises(CatalogError, match=f"datasources.yaml: farside: field slug: '{name}' is this store's own name"):
+        load_catalog(edited("farside", {"slug": name}, "datasources"))

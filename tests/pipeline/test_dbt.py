@@ -144,7 +144,8 @@ def raw_tables(catalog: Catalog, feature_id: str) -> set[str]:
     feature = catalog.feature(feature_id)
     if feature.is_derived:
         return set().union(*(raw_tables(catalog, name) for name in feature.inputs))
-    return {f"{catalog.source(feature.source.id).slug}_{feature.stream}"}
+    published = {"published_points"} if feature.is_publishable else set()
+    return {f"{catalog.source(feature.source.id).slug}_{feature.stream}"} | published
 
 
 def test_docs_are_one_page_made_offline(built: Store) -> None:

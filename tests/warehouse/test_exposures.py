@@ -8,6 +8,7 @@ import yaml
 from feature_store.catalog import Catalog, load_catalog
 from feature_store.settings import ROOT
 from feature_store.warehouse.exposures import FILE, drifted, lineage, render, write
+from tests.serving.publishing import DAY, FLOW, SIGNAL, with_published
 
 CATALOG = load_catalog(ROOT / "include" / "catalog")
 NET_LIQUIDITY = CATALOG.feature("macro/us/net_liquidity_usd")
@@ -101,3 +102,13 @@ def test_every_release_rule_of_the_catalog_has_its_words(tmp_path: Path) -> None
         "2 days after its date at 00:00 UTC",
     } < words
     assert not [said for said in words if "PT" in said]
+
+
+def test_what_may_be_published_leads_to_what_was(tmp_path: Path) -> None:
+    catalog = with_published(CATALOG)
+    assert lineage(catalog, catalog.feature(FLOW)) == {"points_farside__btc", "points_published__points"}
+    made = exposures(catalog, project(tmp_path, "points_farside__btc", "points_published__points"))
+    assert set(made) == {FLOW, DAY, SIGNAL}
+    assert "made from: Total of Farside Investors, and what is published" in made[FLOW]["description"]
+    assert made[DAY]["config"]["meta"]["raw_table"] == "raw.published_points"
+    assert made[DAY]["config"]["meta"]["available"] == "when its publishers say, and else when it is published"
