@@ -1,7 +1,8 @@
 """Keys of the REST API: made, listed, replaced and ended. Real time, by the database's clock.
 
 A key is `fs_<key id>_<secret>` with 256 random bits in its secret. It is shown once: the database holds its SHA-256.
-The processes of the API learn of every change at once.
+A change is committed when its function returns, unless the caller has a transaction open; the processes of the API then
+learn of it at once.
 """
 
 import re
