@@ -8,7 +8,7 @@ from feature_store.stack.steps import Note, Step
 from feature_store.stack.up import up_steps
 
 _ADVICE = "repair the cause and run `docker compose up` again: what is done already is not done twice"
-_BEFORE_AIRFLOW = ("bucket", "migrate", "catalog", "assets", "dbt")
+_BEFORE_AIRFLOW = ("bucket", "migrate", "logins", "catalog", "key", "assets", "dbt")
 _AFTER_AIRFLOW = ("dags", "walk", "ingest", "transform", "reconcile", "docs")
 
 
