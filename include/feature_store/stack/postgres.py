@@ -210,10 +210,11 @@ class Postgres:
 
 
 def make_login(connection: psycopg.Connection, name: str, password: str) -> None:
-    """Make an ordinary login role, or give an existing one this password."""
+    """Make an ordinary login role, or give an existing one this password. The server's log never sees it."""
+    hashed = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
     exists = connection.execute("select 1 from pg_roles where rolname = %s", [name]).fetchone()
     verb = sql.SQL("alter role" if exists else "create role")
-    connection.execute(sql.SQL("{} {} login password {}").format(verb, sql.Identifier(name), sql.Literal(password)))
+    connection.execute(sql.SQL("{} {} login password {}").format(verb, sql.Identifier(name), sql.Literal(hashed)))
 
 
 @contextmanager
