@@ -18,7 +18,7 @@ from feature_store.serving.api.asked import CatalogAsked, ExplainAsked, LatestAs
 from feature_store.serving.api.backend import Backend
 from feature_store.serving.api.documents import answers, problems, table_answers
 from feature_store.serving.api.explaining import moment, told
-from feature_store.serving.api.forms import Form, accepted, json_list, pieces, written
+from feature_store.serving.api.forms import Form, accepted, json_list, pieces, primed, written
 from feature_store.serving.api.models import (
     CatalogAnswer,
     Explanation,
@@ -149,7 +149,7 @@ def query(request: Request, asked: Annotated[QueryAsked, Query()]) -> Response:
     backend = backend_of(request)
     page = read_page(backend.layer, asked)
     request.state.points = page.points.num_rows
-    tables = _wire_points(backend, page)
+    tables = primed(_wire_points(backend, page))
     headers = {"Backfilled-Share": json.dumps(page.backfilled_share), **_link(request, page.next_cursor)}
     if form is Form.JSON:
         content = json_list(b'{"points":[', (json_rows(table) for table in tables), _page_end(page))
@@ -200,7 +200,7 @@ def revisions(request: Request, asked: Annotated[RevisionsAsked, Query()]) -> Re
     backend = backend_of(request)
     rows = backend.layer.revisions(asked.feature_id, asked.since, asked.until, ts=asked.ts, limit=asked.limit)
     request.state.points = rows.num_rows
-    tables = (wire_table(backend.with_evidence(piece), VERSION) for piece in pieces(rows))
+    tables = primed(wire_table(backend.with_evidence(piece), VERSION) for piece in pieces(rows))
     if form is Form.JSON:
         before = b'{"featureId":%s,"versions":[' % json.dumps(asked.feature_id).encode()
         content = json_list(before, (json_rows(table) for table in tables), b"]}")
