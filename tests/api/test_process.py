@@ -32,7 +32,7 @@ def process(store: Served, log: Path, **settings: str) -> Iterator[str]:
     with log.open("wb") as out:
         running = subprocess.Popen([sys.executable, "-m", "feature_store.serving.api"], env=env, stdout=out, stderr=out)
         try:
-            until(lambda: answers(url) or running.poll() is not None, "it answers", 60)
+            until(lambda: answers(url) or running.poll() is not None, "it answers", 150)
             yield url
         finally:
             running.terminate()
