@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import httpx
-import psycopg
 import pyarrow as pa
 import pytest
 
@@ -50,7 +49,8 @@ def test_an_old_key_is_expired_key(store: Served) -> None:
     with store.client(key=key) as client:
         until(lambda: client.get("/v1/catalog").is_success, "the key is known")
         store.conn.execute(
-            "update ops.api_keys set created_at = created_at - interval '1 day', expires_at = created_at where key_id = %s",
+            """update ops.api_keys set created_at = created_at - interval '1 day', expires_at = created_at
+               where key_id = %s""",
             (key[3:11],),
         )
         store.conn.commit()

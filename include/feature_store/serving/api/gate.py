@@ -59,7 +59,7 @@ class Gate:
         caller = None
         try:
             if scope["path"].startswith("/v1/"):
-                caller = await self._admitted(scope, headers, answer)
+                caller = scope["state"]["caller"] = await self._admitted(scope, headers, answer)
             bounded = _bounded(headers, receive)
             app = self._shortcuts.get(scope["path"], self._app) if scope["method"] == "GET" else self._app
             await app(scope, bounded, answer.send)

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -75,7 +75,7 @@ async def catalog(request: Request, asked: Annotated[CatalogAsked, Query()]) -> 
     held = backend_of(request).catalog
     slugs = {source.id: source.slug for source in held.sources.values()}
     found = [feature for feature in held.features.values() if _fits(feature, asked, slugs)]
-    return _json({"features": [feature.wire() for feature in found]})
+    return json_answer({"features": [feature.wire() for feature in found]})
 
 
 def _fits(feature: FeatureSpec, asked: CatalogAsked, slugs: dict[str, str]) -> bool:
@@ -103,9 +103,9 @@ async def feature(
 ) -> Response:
     """The catalog's entry of a feature."""
     form_of(request, Form.JSON)
-    _no_parameters(request)
+    no_parameters(request)
     [found] = backend_of(request).layer.features([feature_id])
-    return _json(found.wire())
+    return json_answer(found.wire())
 
 
 @router.get(
@@ -225,7 +225,7 @@ def explain(request: Request, asked: Annotated[ExplainAsked, Query()]) -> Respon
     except QueryError as error:  # of parameters that make sense
         raise Problem("not-found", str(error), remedy="GET /v1/revisions lists the versions that there are.") from None
     request.state.points = 1
-    return _json(told(found))
+    return json_answer(told(found))
 
 
 @router.get(
@@ -245,7 +245,7 @@ def payload(
     sha256: Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="Their SHA-256, as evidence names it.")],
 ) -> Response:
     """What a source answered, byte for byte, as a file to save."""
-    _no_parameters(request)
+    no_parameters(request)
     backend = backend_of(request)
     with backend.connection() as conn:
         row = conn.execute(_CONTENT_TYPE, (sha256,)).fetchone()
@@ -272,10 +272,13 @@ def _harmless(content_type: str | None) -> str:
     return "application/octet-stream" if not content_type or _RISKY.search(content_type) else content_type
 
 
-def _no_parameters(request: Request) -> None:
+def no_parameters(request: Request) -> None:
+    """Refuse any parameter."""
     for name in request.query_params:
         raise invalid(f"query.{name}", "is unknown here")
 
 
-def _json(content: Any) -> Response:
-    return Response(json.dumps(content, ensure_ascii=False, separators=(",", ":")), media_type=Form.JSON.value)
+def json_answer(content: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """JSON of what is small."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return Response(text, media_type=Form.JSON.value, headers=headers)
