@@ -8,8 +8,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from feature_store.cli import archive, catalog, keys, quality, rejects, replay, stack
+from feature_store.cli import archive, catalog, keys, quality, reading, rejects, replay, stack
+from feature_store.cli.backfill import backfill
 from feature_store.cli.options import AsJson, instant, print_json, print_table, tell
+from feature_store.cli.publishing import publish
 from feature_store.cli.simulate import simulate
 from feature_store.errors import FeatureStoreError
 
@@ -22,6 +24,10 @@ app.add_typer(quality.app, name="quality")
 app.add_typer(rejects.app, name="rejects")
 app.add_typer(replay.app, name="replay")
 app.add_typer(stack.app, name="stack")
+for command in reading.COMMANDS:
+    app.command()(command)
+app.command()(publish)
+app.command()(backfill)
 app.command()(rejects.reprocess)
 app.command()(simulate)
 console = Console()

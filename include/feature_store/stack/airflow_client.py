@@ -120,6 +120,20 @@ class AirflowClient:
         body = {"logical_date": None, "conf": dict(conf or {})}
         return _run(self._call("POST", f"/dags/{dag_id}/dagRuns", json=body))
 
+    def backfill(self, dag_id: str, since: datetime, until: datetime) -> int:
+        """Start a backfill of the intervals that begin from `since` to `until`, of those too that ran; its number."""
+        asked = {"from_date": since.isoformat(), "to_date": until.isoformat(), "reprocess_behavior": "completed"}
+        return int(self._call("POST", "/backfills", json={"dag_id": dag_id, **asked})["id"])
+
+    def backfill_has_ended(self, number: int) -> bool:
+        """Whether all runs of a backfill ended."""
+        return self._get(f"/backfills/{number}")["completed_at"] is not None
+
+    def runs_between(self, dag_id: str, since: datetime, until: datetime) -> list[Run]:
+        """The runs whose interval begins from `since` to `until`."""
+        asked = {"logical_date_gte": since.isoformat(), "logical_date_lte": until.isoformat()}
+        return [_run(body) for body in self._get(f"/dags/{dag_id}/dagRuns", limit=1000, **asked)["dag_runs"]]
+
     def run(self, dag_id: str, run_id: str) -> Run:
         """How a run is now."""
         return _run(self._get(f"/dags/{dag_id}/dagRuns/{run_id}"))
