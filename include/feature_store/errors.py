@@ -18,6 +18,7 @@ FeatureStoreError
 │   ├── BytesExpired       the bytes of an answer were let go, as the catalog says: nothing wrong
 │   └── Overtaken          somebody else changed the history at the same time
 ├── QualityError           a blocking expectation failed
+├── ApiKeyError            a key of the REST API cannot be made or changed as asked
 ├── ReplayError            a replay folder, fault or clock request is wrong
 └── StackError             a local service could not be started, reached or stopped
 
@@ -116,6 +117,10 @@ class Overtaken(ArchiveError):
 
 class QualityError(FeatureStoreError):
     """A blocking expectation failed."""
+
+
+class ApiKeyError(FeatureStoreError):
+    """A key of the REST API cannot be made or changed as asked."""
 
 
 class ReplayError(FeatureStoreError):

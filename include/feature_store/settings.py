@@ -46,6 +46,16 @@ class Settings(BaseSettings):
     dsn: SecretStr | None = Field(
         None, alias="FEATURE_STORE_POSTGRES_DSN", description="Database, when it is not the embedded one"
     )
+    dsn_reader: SecretStr | None = Field(
+        None,
+        alias="FEATURE_STORE_READER_DSN",
+        description="Login of what only reads; unset: the embedded one, or FEATURE_STORE_POSTGRES_DSN if set",
+    )
+    dsn_publisher: SecretStr | None = Field(
+        None,
+        alias="FEATURE_STORE_PUBLISHER_DSN",
+        description="Login of what publishes and checks keys; unset: as FEATURE_STORE_READER_DSN",
+    )
     port_postgres: Port = Field(15432, alias="FEATURE_STORE_PORT_POSTGRES", description="Embedded PostgreSQL")
     port_s3: Port = Field(18333, alias="FEATURE_STORE_PORT_S3", description="SeaweedFS S3")
     port_replay: Port = Field(18090, alias="FEATURE_STORE_PORT_REPLAY", description="Replay server")
@@ -69,7 +79,16 @@ class Settings(BaseSettings):
     )
     dq_coverage_min: float = Field(0.80, alias="FEATURE_DQ_COVERAGE_MIN", ge=0, le=1)
     dq_freshness_max_ratio: float = Field(1.5, alias="FEATURE_DQ_FRESHNESS_MAX_RATIO", gt=0)
-    api_rate_limit_rpm: int = Field(1000, alias="FEATURE_API_RATE_LIMIT_RPM", ge=1)
+    api_rate_limit_rpm: int = Field(
+        1000, alias="FEATURE_API_RATE_LIMIT_RPM", ge=1, description="Requests a minute that the REST API grants one key"
+    )
+    api_workers: int = Field(1, alias="FEATURE_API_WORKERS", ge=1, le=64, description="Processes of the REST API")
+    api_host: str = Field(
+        "127.0.0.1", alias="FEATURE_API_HOST", description="Where the REST API listens; another is for containers"
+    )
+    api_cors_origins: str = Field(
+        "", alias="FEATURE_API_CORS_ORIGINS", description="Web pages that may ask the REST API, separated by commas"
+    )
 
     fred_api_key: SecretStr | None = Field(None, alias="FRED_API_KEY")
     etherscan_api_key: SecretStr | None = Field(None, alias="ETHERSCAN_API_KEY")
@@ -93,6 +112,24 @@ class Settings(BaseSettings):
             return self.dsn.get_secret_value()
         password = self.secret("postgres_password")
         return f"postgresql://feature_store:{password}@127.0.0.1:{self.port_postgres}/feature_store"
+
+    @property
+    def reader_dsn(self) -> str:
+        """The connection string of what only reads; carries its password."""
+        return self._lesser_dsn(self.dsn_reader, "reader")
+
+    @property
+    def publisher_dsn(self) -> str:
+        """The connection string of what publishes and checks keys; carries its password."""
+        return self._lesser_dsn(self.dsn_publisher, "publisher")
+
+    def _lesser_dsn(self, given: SecretStr | None, role: str) -> str:
+        """Of a login that may do less than the owner, where there is one."""
+        if given is not None or self.dsn is not None:
+            return given.get_secret_value() if given is not None else self.postgres_dsn
+        password = self.secret(f"postgres_{role}_password")
+        user = f"feature_store_api_{role}"
+        return f"postgresql://{user}:{password}@127.0.0.1:{self.port_postgres}/feature_store"
 
     @property
     def s3_url(self) -> str:

@@ -37,6 +37,11 @@ _LATEST = sql.SQL(
        from features.latest where feature_id = any({}) order by feature_id"""
 )
 
+_WRITTEN = sql.SQL(
+    """select feature_id, last_ingested_at from ops.feature_writes
+       where feature_id = any({}) and last_ingested_at is not null"""
+)
+
 
 class QueryLayer:
     """One store, or one of its named snapshots, to be asked. Each answer is of one transaction.
@@ -52,13 +57,32 @@ class QueryLayer:
         self._join = Join()
         self._connections = HotConnections(settings.postgres_dsn)
 
+    def features(self, ids: Sequence[str] | None) -> list[FeatureSpec]:
+        """Those features of the catalog, each once, in that order; None for all."""
+        known = self._catalog.features
+        unknown = [name for name in ids or () if name not in known]
+        if unknown:
+            raise UnknownFeature(_unknown(unknown[0], known))
+        return list(known.values()) if ids is None else [known[name] for name in dict.fromkeys(ids)]
+
     def latest(self, features: Sequence[str] | None = None) -> pa.Table:
         """The newest point of each feature with its unit, its age in milliseconds (closed time apart) and is_stale."""
         if self._snapshot is not None:
             raise QueryError(f"the snapshot {self._snapshot!r} stands still: ask it for a range, or for instants")
-        chosen = [feature.id for feature in self._features(features)]
+        chosen = [feature.id for feature in self.features(features)]
         with self._connections.open() as hot:
             return _reported(hot.ask(_LATEST.format(chosen)).read_all())
+
+    def written(self, features: Sequence[str]) -> tuple[datetime, dict[str, datetime]]:
+        """The store's now, and until when each of the features was written to, where it ever was; both UTC.
+
+        What is read `as_stored` that instant of a feature stays the same, whatever is written to it from now on.
+        """
+        chosen = [feature.id for feature in self.features(features)]
+        with self._connections.open() as hot:
+            [now] = hot.ask(sql.SQL("select ops.now() as now")).read_all()["now"].to_pylist()
+            rows = hot.ask(_WRITTEN.format(chosen)).read_all()
+        return now, dict(zip(rows["feature_id"].to_pylist(), rows["last_ingested_at"].to_pylist(), strict=True))
 
     def query(  # noqa: PLR0913 - a question has that many sides
         self,
@@ -93,7 +117,7 @@ class QueryLayer:
         vintage: Vintage = "latest",
     ) -> Iterator[pa.RecordBatchReader]:
         """As `query`, batch by batch: memory stays bounded however long the range is. Read within the `with`."""
-        chosen = self._features(features)
+        chosen = self.features(features)
         _require_aware(since=since, until=until, as_of=as_of, as_stored=as_stored)
         if since is not None and until is not None and until < since:
             raise QueryError(f"until {until.isoformat()} lies before since {since.isoformat()}")
@@ -136,7 +160,7 @@ class QueryLayer:
         `as_of`, or its `at` where that is null or no column. A point older at `at` than `max_age`, closed time of the
         feature's calendar apart, is none. `detail` adds `<feature>.ts`, `.valid_at`, `.available_at` and `.basis`.
         """
-        chosen = self._features(features)
+        chosen = self.features(features)
         _require_aware(as_stored=as_stored)
         max_ages = max_age if isinstance(max_age, Mapping) else dict.fromkeys(features, max_age)
         with self._versions() as versions:
@@ -144,15 +168,24 @@ class QueryLayer:
         return joined.table(detail=detail)
 
     def revisions(
-        self, feature: str, since: datetime | None = None, until: datetime | None = None, *, ts: datetime | None = None
+        self,
+        feature: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        ts: datetime | None = None,
+        limit: int | None = None,
     ) -> pa.Table:
-        """Every version of a point, or of the points of a range, of every definition, in the order they were told."""
-        [chosen] = self._features([feature])
+        """Every version of a point, or of the points of a range, of every definition, in the order they were told.
+
+        QueryError when there are more than `limit`: no more than these are read.
+        """
+        [chosen] = self.features([feature])
         _require_aware(since=since, until=until, ts=ts)
         if ts is not None:
             since, until = ts, ts + timedelta(microseconds=1)
         with self._versions() as versions:
-            rows = versions.read([chosen.id], since, until, REVISIONS.names).read_all()
+            rows = _at_most(versions.read([chosen.id], since, until, REVISIONS.names), limit)
         return rows.sort_by([(name, "ascending") for name in KEY])
 
     def explain(
@@ -168,7 +201,7 @@ class QueryLayer:
 
         QueryError when there is no such point in that state.
         """
-        [chosen] = self._features([feature])
+        [chosen] = self.features([feature])
         _require_aware(ts=ts, as_of=as_of, as_stored=as_stored)
         with self._versions() as versions, self._connections.open() as hot:
             definition = definition_of(versions, chosen.id, as_stored)
@@ -184,17 +217,22 @@ class QueryLayer:
             with self._connections.open() as hot, EverywhereReader.over(hot, self._settings) as versions:
                 yield versions
 
-    def _features(self, ids: Sequence[str] | None) -> list[FeatureSpec]:
-        known = self._catalog.features
-        unknown = [name for name in ids or () if name not in known]
-        if unknown:
-            raise UnknownFeature(_unknown(unknown[0], known))
-        return list(known.values()) if ids is None else [known[name] for name in dict.fromkeys(ids)]
-
 
 def backfilled_share(answer: pa.Table) -> Any:
     """What share of an answer's values was backfilled, 0 to 1; of `historical` by feature."""
     return json.loads(answer.schema.metadata[BACKFILLED])
+
+
+def _at_most(rows: pa.RecordBatchReader, limit: int | None) -> pa.Table:
+    if limit is None:
+        return rows.read_all()
+    held, count = [], 0
+    for batch in rows:
+        held.append(batch)
+        count += batch.num_rows
+        if count > limit:
+            raise QueryError(f"there are more than {limit} versions: narrow the range with `since` and `until`")
+    return pa.Table.from_batches(held, rows.schema)
 
 
 def _reported(answer: pa.Table) -> pa.Table:

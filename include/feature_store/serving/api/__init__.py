@@ -1,0 +1,1 @@
+"""The REST API: one FastAPI application over the query layer."""
