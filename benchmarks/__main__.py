@@ -1,7 +1,7 @@
 """`make bench`: every benchmark in turn, one line each."""
 
-from benchmarks import append, as_of, export, historical, ingest, seasonal, transform
+from benchmarks import api_latest, append, as_of, export, historical, ingest, seasonal, transform
 
 if __name__ == "__main__":
-    for benchmark in (append, as_of, historical, ingest, export, transform, seasonal):
+    for benchmark in (append, as_of, historical, ingest, export, transform, seasonal, api_latest):
         benchmark.main()

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
 
 import psycopg
 from anyio import to_thread
@@ -11,7 +13,6 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import JSONResponse, Response
 
-import feature_store
 from feature_store.catalog import Catalog
 from feature_store.errors import FeatureStoreError
 from feature_store.serving.api import docs, failures, joining, reading
@@ -59,7 +60,7 @@ def create_app(settings: Settings, catalog: Catalog, access: Access) -> App:
 
     app = FastAPI(
         title="Feature Store",
-        version=feature_store.__version__,
+        version=version("feature-store"),
         description=_DESCRIPTION,
         openapi_tags=_TAGS,
         docs_url=None,
@@ -70,6 +71,7 @@ def create_app(settings: Settings, catalog: Catalog, access: Access) -> App:
     )
     app.state.backend, app.state.latest = backend, latest
     app.include_router(reading.router)
+    app.include_router(joining.router)
     _serve_health(app)
     _explain_failures(app)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
@@ -79,11 +81,12 @@ def create_app(settings: Settings, catalog: Catalog, access: Access) -> App:
 
 def _across_origins(gate: App, settings: Settings) -> App:
     """The gate for pages of the origins in FEATURE_API_CORS_ORIGINS, too; preflights have no key."""
-    if not settings.api_origins:
+    origins = [origin.strip() for origin in settings.api_cors_origins.split(",") if origin.strip()]
+    if not origins:
         return gate
     return CORSMiddleware(
         gate,
-        allow_origins=settings.api_origins,
+        allow_origins=origins,
         allow_methods=["GET", "POST"],
         allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "X-Request-Id"],
         expose_headers=_EXPOSED,
@@ -92,7 +95,9 @@ def _across_origins(gate: App, settings: Settings) -> App:
 
 
 def _serve_health(app: FastAPI) -> None:
-    told = {200: {"description": "It is.", "content": {"application/json": {"schema": ref(Health)}}}}
+    told: dict[int | str, dict[str, Any]] = {
+        200: {"description": "It is.", "content": {"application/json": {"schema": ref(Health)}}}
+    }
 
     @app.get("/healthz", operation_id="isAlive", summary="Whether the process lives", tags=["service"], responses=told)
     async def healthz() -> Response:

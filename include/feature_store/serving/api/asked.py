@@ -38,8 +38,8 @@ def _ids(value: object) -> object:
     return [name for part in value for name in str(part).split(",")] if isinstance(value, list) else value
 
 
-def _different(value: list[str]) -> list[str]:
-    return list(dict.fromkeys(value))
+def _different(value: list[str] | None) -> list[str] | None:
+    return None if value is None else list(dict.fromkeys(value))
 
 
 def _exactly(words: dict[str, Any], what: str) -> Callable[[object], Any]:
@@ -95,16 +95,18 @@ Duration = Annotated[
 ]
 Flag = Annotated[
     bool,
-    BeforeValidator(lambda value: value if value is True else _exactly({"true": True, "false": False}, "true or false")(value)),
+    BeforeValidator(
+        lambda value: value if value is True else _exactly({"true": True, "false": False}, "true or false")(value)
+    ),
     WithJsonSchema({"type": "boolean"}),
 ]
+FeatureName = Annotated[str, Field(min_length=1, max_length=200)]
 FeatureIds = Annotated[
-    list[Annotated[str, Field(min_length=1, max_length=200)]],
+    list[FeatureName],
     BeforeValidator(_ids),
     AfterValidator(_different),
     Field(min_length=1, max_length=MOST_FEATURES),
 ]
-FeatureName = Annotated[str, Field(min_length=1, max_length=200)]
 
 _IDS = "Ids of features, repeated or comma separated; the answer has them in that order."
 _STORED = "What the store held at that instant, whatever it has learnt since."
@@ -121,7 +123,8 @@ class CatalogAsked(Asked):
     """Which features of the catalog."""
 
     search: Annotated[
-        str | None, Field(max_length=200, description="Text in id, description or tags, in any case.", examples=["liquidity"])
+        str | None,
+        Field(max_length=200, description="Text in id, description or tags, in any case.", examples=["liquidity"]),
     ] = None
     tag: Annotated[str | None, Field(max_length=200, description="A tag that they have.", examples=["etf"])] = None
     entity: Annotated[
@@ -136,7 +139,10 @@ class LatestAsked(Asked):
     """The newest points of which features."""
 
     feature_ids: Annotated[
-        FeatureIds | None, Field(description=f"{_IDS} Absent: all.", examples=[["macro/us/vix_index"]])
+        list[FeatureName] | None,
+        BeforeValidator(_ids),
+        AfterValidator(_different),
+        Field(max_length=MOST_FEATURES, description=f"{_IDS} Absent: all.", examples=[["macro/us/vix_index"]]),
     ] = None
 
 
@@ -225,6 +231,8 @@ class HistoricalAsked(Asked):
     strict: Annotated[bool, Field(strict=True, description=_STRICT)] = True
     max_age: Annotated[
         Duration | dict[str, Duration] | None,
-        Field(description="Leaves out what was older, closed time apart: one for all, or by feature.", examples=["P10D"]),
+        Field(
+            description="Leaves out what was older, closed time apart: one for all, or by feature.", examples=["P10D"]
+        ),
     ] = None
     detail: Annotated[bool, Field(strict=True, description="Whether each value comes with its instants.")] = False

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import psycopg
 import pyarrow as pa
 from psycopg_pool import ConnectionPool
+from pydantic import SecretStr
 
 from feature_store.archive.evidence import Evidence
 from feature_store.catalog import Catalog
@@ -28,7 +29,8 @@ class Backend:
 
     @classmethod
     def of(cls, settings: Settings, catalog: Catalog) -> "Backend":
-        """The store of the settings; nothing is asked of it yet."""
+        """The store of the settings, by its login that reads; nothing is asked of it yet."""
+        settings = settings.model_copy(update={"dsn": SecretStr(settings.reader_dsn)})
         pool = ConnectionPool(
             settings.postgres_dsn,
             kwargs={"autocommit": True, "options": "-c timezone=UTC", "connect_timeout": 3},

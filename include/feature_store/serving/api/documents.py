@@ -31,7 +31,9 @@ def ref(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
-def answers(model: type[BaseModel], *slugs: str, description: str = "What was asked for.") -> dict[int | str, dict[str, Any]]:
+def answers(
+    model: type[BaseModel], *slugs: str, description: str = "What was asked for."
+) -> dict[int | str, dict[str, Any]]:
     """The answers of an endpoint that gives JSON alone, and its problems beside those of every key."""
     content = {Form.JSON.value: {"schema": ref(model)}}
     return {200: {"description": description, "content": content}, **problems(*_KEYED, *slugs)}
@@ -47,7 +49,9 @@ def table_answers(model: type[BaseModel], *slugs: str, **headers: str) -> dict[i
     }
     told = {"description": "What was asked for.", "content": content}
     if headers:
-        told["headers"] = {_header(name): {"description": text, "schema": {"type": "string"}} for name, text in headers.items()}
+        told["headers"] = {
+            _header(name): {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
+        }
     return {200: told, **problems(*_KEYED, "not-acceptable", *slugs)}
 
 

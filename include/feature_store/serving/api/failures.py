@@ -11,7 +11,6 @@ from feature_store.errors import (
     ArchiveError,
     BytesExpired,
     CatalogError,
-    FeatureStoreError,
     QueryError,
     UnknownFeature,
     WarehouseError,
@@ -40,9 +39,12 @@ def of_http(error: HTTPException, path: str) -> Problem:
 
 def of_error(error: Exception, request_id: str) -> Problem:
     """An error that was raised on purpose. What it says of addresses stays in the log."""
-    for kind, slug in _SLUGS:
-        if isinstance(error, kind):
-            return Problem(slug, str(error), **({"errors": [_of(error)]} if slug == "invalid-request" else {}))
+    if isinstance(error, UnknownFeature):
+        return Problem("unknown-feature", str(error))
+    if isinstance(error, QueryError | CatalogError):  # of the catalog, an instant beyond a calendar's days
+        return Problem("invalid-request", str(error), errors=[{"where": "request", "problem": str(error)}])
+    if isinstance(error, BytesExpired):
+        return Problem("expired-bytes", str(error))
     if isinstance(error, ArchiveError):
         log.warning("the archive is away", requestId=request_id, error=str(error))
         return Problem("archive-away", "what was asked for lies in the archive on S3, which does not answer")
@@ -51,18 +53,6 @@ def of_error(error: Exception, request_id: str) -> Problem:
         return Problem("database-away", "the database does not answer")
     log.error("a request failed", requestId=request_id, error=f"{type(error).__name__}: {error}")
     return internal()
-
-
-_SLUGS: tuple[tuple[type[FeatureStoreError], str], ...] = (
-    (UnknownFeature, "unknown-feature"),
-    (QueryError, "invalid-request"),
-    (CatalogError, "invalid-request"),  # an instant beyond a calendar's days
-    (BytesExpired, "expired-bytes"),
-)
-
-
-def _of(error: Exception) -> dict[str, str]:
-    return {"where": "query", "problem": str(error)}
 
 
 def _where(loc: Sequence[Any]) -> str:

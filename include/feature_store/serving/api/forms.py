@@ -61,7 +61,9 @@ def accepted(accept: str | None, offered: Sequence[Form] = tuple(Form)) -> Form:
         if exactness >= 0 and q > 0 and (q, exactness) > liked:
             best, liked = form, (q, exactness)
     if best is None:
-        raise Problem("not-acceptable", f"there is {', '.join(form.value for form in offered)}, and Accept wants none of it")
+        raise Problem(
+            "not-acceptable", f"there is {', '.join(form.value for form in offered)}, and Accept wants none of it"
+        )
     return best
 
 

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 from anyio import to_thread
-from fastapi import Request
+from fastapi import APIRouter, Depends, Request
 from pydantic import BaseModel, ValidationError
 from starlette.responses import Response, StreamingResponse
 
@@ -17,7 +17,9 @@ from feature_store.serving.api.forms import Form, json_list, pieces, written
 from feature_store.serving.api.historical import join, shares, spine_of_arrow, spine_of_rows, wire_columns, wire_rows
 from feature_store.serving.api.models import HistoricalAnswer
 from feature_store.serving.api.problems import Problem, invalid
-from feature_store.serving.api.reading import backend_of, form_of, router
+from feature_store.serving.api.reading import KEY, backend_of, form_of, once_each
+
+router = APIRouter(prefix="/v1", dependencies=[KEY, Depends(once_each)], default_response_class=Response)
 
 _M = TypeVar("_M", bound=BaseModel)
 
@@ -34,9 +36,9 @@ def _parameters() -> list[dict[str, Any]]:
     """The query parameters of an Arrow request, all optional: a JSON body says the same itself."""
     found = []
     schema = JoinAsked.model_json_schema()
-    for name, told in schema["properties"].items():
-        told = {key: value for key, value in told.items() if key not in ("title", "default")}
-        description = f"With a body in Arrow: {told.pop('description')}"
+    for name, held in schema["properties"].items():
+        told = {key: value for key, value in held.items() if key not in ("title", "default", "description")}
+        description = f"With a body in Arrow: {held['description']}"
         found.append({"name": name, "in": "query", "required": False, "description": description, "schema": told})
     return found
 
@@ -69,12 +71,16 @@ def _parameters() -> list[dict[str, Any]]:
     },
 )
 async def historical(request: Request) -> Response:
-    """For each row of the spine the newest point of each feature whose period was over at `at`, as it was known then."""
+    """For each row of the spine the newest point of each feature whose period was over at `at`, as known then."""
     form = form_of(request)
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media not in (Form.JSON.value, Form.ARROW.value) or request.headers.get("content-encoding", "identity") != "identity":
+    if (
+        media not in (Form.JSON.value, Form.ARROW.value)
+        or request.headers.get("content-encoding", "identity") != "identity"
+    ):
         raise Problem(
-            "unsupported-media-type", f"a spine comes as {Form.JSON.value} or {Form.ARROW.value}, without Content-Encoding"
+            "unsupported-media-type",
+            f"a spine comes as {Form.JSON.value} or {Form.ARROW.value}, without Content-Encoding",
         )
     body = await request.body()
     return await to_thread.run_sync(_answer, request, form, media, body)

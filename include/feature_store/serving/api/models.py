@@ -22,7 +22,7 @@ class FeaturePoint(Told):
 
     feature_id: FeatureName
     ts: Moment
-    """The instant that it describes; the catalog's `label` says whether it is an instant, or a period's start or end."""
+    """The instant that it describes; the catalog's `label` says whether it is one, or a period's start or end."""
     value: Annotated[float | None, Field(examples=[14.28])]
     """In the feature's unit; null where a version withdrew it, which vintage all alone tells."""
     stale: bool

@@ -7,7 +7,7 @@ could let in what was stamped before it and committed after the first page. So e
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from feature_store.serving.api.asked import QueryAsked
-from feature_store.serving.api.problems import Problem, invalid
+from feature_store.serving.api.problems import invalid
 from feature_store.serving.api.wire import micros
 from feature_store.serving.points import POINTS
 from feature_store.serving.query import QueryLayer
@@ -114,7 +114,7 @@ def _gathered(layer: QueryLayer, asked: QueryAsked, place: _Place) -> pa.Table:
     return pa.Table.from_batches(found, POINTS)
 
 
-def _batches(layer: QueryLayer, asked: QueryAsked, place: _Place) -> Iterator[pa.RecordBatch]:
+def _batches(layer: QueryLayer, asked: QueryAsked, place: _Place) -> Generator[pa.RecordBatch, None, None]:
     skip = place.skip
     for number in range(place.feature, len(asked.feature_ids)):
         stored = place.stored[number]

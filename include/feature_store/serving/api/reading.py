@@ -11,9 +11,9 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Security
 from fastapi.security import HTTPBearer
 from starlette.responses import Response, StreamingResponse
 
-from feature_store.errors import QueryError
 from feature_store.archive import read_payload
 from feature_store.catalog import FeatureSpec
+from feature_store.errors import QueryError
 from feature_store.serving.api.asked import CatalogAsked, ExplainAsked, LatestAsked, QueryAsked, RevisionsAsked
 from feature_store.serving.api.backend import Backend
 from feature_store.serving.api.documents import answers, problems, table_answers
@@ -168,7 +168,11 @@ def _staled(rows: pa.Table, backend: Backend, now: datetime) -> pa.Table:
 
 
 def _page_end(page: Page) -> bytes:
-    told = {"nextCursor": page.next_cursor, "backfilledShare": page.backfilled_share, "asStored": moment(page.as_stored)}
+    told = {
+        "nextCursor": page.next_cursor,
+        "backfilledShare": page.backfilled_share,
+        "asStored": moment(page.as_stored),
+    }
     return b"]," + json.dumps(told, separators=(",", ":")).encode()[1:]
 
 
@@ -231,7 +235,9 @@ def explain(request: Request, asked: Annotated[ExplainAsked, Query()]) -> Respon
     tags=["history"],
     responses={
         200: {"description": "The bytes.", "content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}},
-        **problems("missing-key", "missing-scope", "rate-limited", "invalid-request", "not-found", "expired-bytes", *_AWAY),
+        **problems(
+            "missing-key", "missing-scope", "rate-limited", "invalid-request", "not-found", "expired-bytes", *_AWAY
+        ),
     },
 )
 def payload(

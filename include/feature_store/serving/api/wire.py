@@ -38,7 +38,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TWO_QUARTERS = microseconds(timedelta(days=184))
 
 VERSION = (
-    "ts", "value", "version", "availableAt", "availableBasis", "ingestedAt", "provisional", "confidence", "meta", "evidence",
+    "ts", "value", "version", "availableAt", "availableBasis", "ingestedAt", "provisional", "confidence", "meta",
+    "evidence",
 )  # fmt: skip
 
 
