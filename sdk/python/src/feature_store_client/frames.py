@@ -28,7 +28,8 @@ def wide(table: pa.Table, features: Sequence[str]) -> "pd.DataFrame":
 
     long = table.select(["ts", "feature_id", "value"]).to_pandas()
     frame: pd.DataFrame = long.pivot(index="ts", columns="feature_id", values="value")
-    return frame.reindex(columns=pd.Index(features))
+    in_order: pd.DataFrame = frame.reindex(columns=pd.Index(features))
+    return in_order
 
 
 def beside(spine: Any, joined: pa.Table) -> "pd.DataFrame":

@@ -15,7 +15,7 @@ class FeaturePoint:
 
     feature_id: str
     ts: datetime
-    """The instant that it describes; the catalog's `label` tells whether that is an instant, or a period's start or end."""
+    """The instant that it describes; the catalog's `label` says whether it is one, or the start or end of a period."""
     value: float | None
     """In the feature's unit; None where a version withdrew it, which vintage="all" alone tells."""
     stale: bool
