@@ -16,7 +16,7 @@ class Flaky:
     upstream: str
     url: str = ""
     faults: list[str] = field(default_factory=list)
-    """The status of an answer ("503", "429 after 0"), "drop", "lose" (the store answers, nobody hears), "cut", "html"."""
+    """A status ("503", "429 after 0"), "drop", "lose" (the store answers, and nobody hears), "cut" or "html"."""
     seen: list[dict[str, str]] = field(default_factory=list)
     """The headers of each request."""
 
@@ -46,6 +46,9 @@ class _Handler(BaseHTTPRequestHandler):
     plan: Flaky
     protocol_version = "HTTP/1.1"
 
+    def do_POST(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
         self.plan.seen.append(dict(self.headers.items()))
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -58,8 +61,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self._pass_on(body, fault)
-
-    do_POST = do_GET
 
     def _refuse(self, fault: str) -> None:
         status, _, seconds = fault.partition(" after ")

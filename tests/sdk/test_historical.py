@@ -10,9 +10,10 @@ from feature_store_client import InvalidRequest, Progress, backfilled_share
 
 from tests.api.served import LIQUIDITY, NOW, PRICE, VIX, Served
 
-from .conftest import Ask
+from .conftest import Ask, blocking
 
 AT = [NOW - timedelta(minutes=90), NOW - timedelta(minutes=30), NOW + timedelta(minutes=1)]
+NAIVE = datetime(2024, 5, 29)  # noqa: DTZ001 - what is to be refused
 
 
 def _table(at: list[datetime]) -> pa.Table:
@@ -54,8 +55,6 @@ def test_detail_tells_which_point_each_value_is_of(ask: Ask) -> None:
     ids=lambda spine: type(spine).__name__,
 )
 def test_a_spine_comes_in_any_form(store: Served, spine: Any) -> None:
-    from .conftest import blocking
-
     rows = blocking(store.url, store.key, "historical", spine, PRICE)
     assert [row.at for row in rows] == AT
     assert [row.values[PRICE] for row in rows] == [67_029.1, 67_059.1, 67_059.1]
@@ -101,10 +100,10 @@ def test_an_empty_spine_is_an_empty_answer(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("spine", "words"),
     [
-        ([datetime(2024, 5, 29)], r"spine\[0\] is 2024-05-29 00:00:00, which names no time zone"),
+        ([NAIVE], r"spine\[0\] is 2024-05-29 00:00:00, which names no time zone"),
         ([NOW, date(2024, 5, 29)], r"spine\[1\] is .* a day is no instant"),
         ([None], "None"),
-        (pd.DatetimeIndex([datetime(2024, 5, 29)]), "tz_localize"),
+        (pd.DatetimeIndex([NAIVE]), "tz_localize"),
         (pd.DataFrame({"day": [NOW]}), "no column `at`"),
         (pa.table({"at": ["2024"]}), "no timestamps"),
         ("2024-05-29", "a spine is"),

@@ -1,6 +1,5 @@
 """Reading through the client is reading the query layer."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from inspect import signature
 
@@ -28,10 +27,9 @@ START = datetime(2024, 4, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _long(store: Served) -> Iterator[None]:
+def _long(store: Served) -> None:
     minutes = (START + timedelta(minutes=number) for number in range(COUNT))
     store.append([Told(LONG, ts, 3000.0 + ts.minute, ts + timedelta(minutes=1)) for ts in minutes])
-    yield
 
 
 def test_the_catalog_is_searched_by_text_tag_entity_and_source(ask: Ask) -> None:
