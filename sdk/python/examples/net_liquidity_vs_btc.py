@@ -68,8 +68,8 @@ def caption(known_then: pd.Series, price: pd.Series) -> str:
     """What a reader has to know of the lines."""
     unknown = int(known_then.isna().sum())
     return (
-        "Known that day: on 520 business days, at 21:00 UTC, the newest value that was published by then; "
-        f"{unknown} days have none.\nKnown now: today's value of each date, drawn at that date, days before it came out. "
+        "Known that day: on 520 business days, at 21:00 UTC, the newest value published by then; "
+        f"{unknown} days have none.\nKnown now: today's value of each date, drawn at that date, before it came out. "
         f"BTC: the {int(price.notna().sum())} of these days that the store holds minutes of."
     )
 
