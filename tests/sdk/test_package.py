@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.api.served import Served
+
 SDK = Path(__file__).parents[2] / "sdk" / "python"
 
 
@@ -56,3 +58,22 @@ print(version("feature-store-client"))
         "progress=True needs rich: pip install 'feature-store-client[progress]'",
         "0.1.0",
     ]
+
+
+@pytest.mark.slow
+def test_the_example_draws_its_chart(tmp_path: Path, store: Served) -> None:
+    copy = shutil.copytree(SDK, tmp_path / "sdk", ignore=shutil.ignore_patterns("build", "*.egg-info"))
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "--quiet", f"{copy}[example]"], check=True)
+    chart = tmp_path / "chart.png"
+    done = subprocess.run(
+        [python, SDK / "examples" / "net_liquidity_vs_btc.py", chart],
+        env={"FEATURE_STORE_API_URL": store.url, "FEATURE_STORE_API_KEY": store.key, "MPLCONFIGDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert chart.read_bytes().startswith(b"\x89PNG")
+    assert "1 points as known now" in done.stdout

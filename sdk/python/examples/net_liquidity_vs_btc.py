@@ -30,18 +30,17 @@ def main() -> None:
         # A price is not revised: as its venue had it, whenever this store loaded it.
         price = store.historical_pandas(spine, BTC, max_age=timedelta(days=1), strict=False).set_index("at")[BTC]
     draw(known_then, known_now, price, out)
-    first = price.first_valid_index()
-    print(f"{out}: {known_then.notna().sum()} days of what was known then, {len(known_now)} points as known now,")
-    print(f"{price.notna().sum()} days of BTC, from {first:%Y-%m-%d} on." if first is not None else "no BTC yet.")
+    print(f"{out}: {known_then.notna().sum()} days of liquidity as known then, {len(known_now)} points as known now,")
+    print(f"{price.notna().sum()} days of BTC.")
 
 
 def draw(known_then: pd.Series, known_now: pd.Series, price: pd.Series, out: str) -> None:
     """Two years above, and below the weeks for which the store has a price."""
     figure = Figure(figsize=(11, 8.5), layout="constrained")
     long, short = figure.subplots(2)
-    since = (price.first_valid_index() or price.index[0]) - timedelta(days=14)
     panel(long, known_then, known_now, price)
-    panel(short, known_then[since:], known_now[since:], price[since:])
+    since = (price.dropna() if price.notna().any() else price).index[0] - timedelta(days=14)
+    panel(short, *(line[line.index >= since] for line in (known_then, known_now, price)))
     long.set_title("US net liquidity and Bitcoin: known then, and known now", loc="left", weight="bold")
     short.set_title("The weeks for which this store has minutes of Bitcoin", loc="left")
     figure.supxlabel(caption(known_then, price), fontsize=9, ha="left", x=0.01)
