@@ -111,6 +111,12 @@ def test_a_key_without_the_scope_may_not_write(client: Ask, store: Served, day: 
         client(store.url, store.key, "write_feature_points", [NewPoint(FLOW, day, 1.0)])
 
 
+def test_a_feature_of_a_connector_is_not_written_and_its_points_are_named(client: Ask, store: Served, key: str) -> None:
+    with pytest.raises(PermissionDenied) as raised:
+        client(store.url, key, "write_feature_points", [NewPoint(VIX, datetime(2024, 5, 28, tzinfo=UTC), 14.0)])
+    assert [(each.index, each.rule) for each in raised.value.errors] == [(0, "not_a_writer")]
+
+
 def test_a_store_that_stays_away_is_told_after_the_last_attempt(
     client: Ask, flaky: Flaky, key: str, day: datetime
 ) -> None:

@@ -58,8 +58,7 @@ def require_success(answer: Answer) -> Answer:
         return answer
     problem = _problem(answer)
     kind = _OF_SLUG.get(problem.get("slug", "")) or _OF_STATUS.get(answer.status, errors.UnexpectedAnswer)
-    if issubclass(kind, errors.PointsRejected):
-        problem["errors"] = [point_error(each) for each in problem.get("errors") or ()]
+    problem["errors"] = [point_error(each) if "rule" in each else each for each in problem.get("errors") or ()]
     raise kind(_words(answer, problem), problem)
 
 
