@@ -61,6 +61,7 @@ BY_COMPOSE = {
     "s3": "a service",
     "replay-data": "the service replay",
     "replay": "a service",
+    "api": "a service",
     "airflow-db": "`airflow db migrate`",
     "airflow": "four services",
 }
@@ -71,7 +72,9 @@ FIXED = {
     "FEATURE_STORE_CATALOG_DIR": "in the image",
     "FEATURE_STORE_DAGS_DIR": "in the image",
     "FEATURE_STORE_REPLAY_DIR": "a folder of the host must be mounted too: docs/docker.md",
-    "FEATURE_STORE_PORT_API": "not served yet",
+    "FEATURE_STORE_READER_DSN": "of the services that have it, with its password",
+    "FEATURE_STORE_PUBLISHER_DSN": "likewise",
+    "FEATURE_API_HOST": "its port is published on 127.0.0.1 by the container's host",
 }
 
 
@@ -119,7 +122,7 @@ def test_ports_are_published_on_loopback_alone(name: str) -> None:
 def test_published_ports_have_the_defaults_of_the_settings() -> None:
     defaults = {str(info.alias): info.default for info in Settings.model_fields.values()}
     published = [VARIABLE.search(port) for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(published) == 4
+    assert len(published) == len(PORTS)
     for found in published:
         assert found is not None
         assert int(found["rest"]) == defaults[found["name"]]
@@ -153,7 +156,7 @@ def test_services_wait_for_what_they_need() -> None:
 def test_every_volume_is_declared_and_every_folder_of_state_is_a_volume() -> None:
     mounted = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
     assert mounted == set(COMPOSE["volumes"])
-    assert all("state:/state" in service["volumes"] for name, service in OURS.items() if name != "s3")
+    assert all("state:/state" in service["volumes"] for name, service in OURS.items() if name not in {"s3", "api"})
 
 
 def test_no_secret_stands_in_the_file() -> None:
@@ -200,6 +203,20 @@ def test_airflow_has_the_environment_of_make_up(stack: Stack, name: str) -> None
     assert AIRFLOW[name]["command"] == ["airflow", *programs[name]]
 
 
+def test_the_api_has_the_environment_of_make_up_and_no_login_of_an_owner(stack: Stack) -> None:
+    (program,) = [program for program in stack.programs() if program.name == "api"]
+    assert SERVICES["api"]["command"] == ["python", *program.command[1:]]
+    given = {key: filled(value) for key, value in SERVICES["api"]["environment"].items()}
+    logins = {key: value for key, value in given.items() if key.endswith("_DSN")}
+    assert set(logins) == {key for key in program.environment if key.endswith("_DSN")}
+    assert logins["FEATURE_STORE_POSTGRES_DSN"] == logins["FEATURE_STORE_READER_DSN"]
+    assert VALUES["POSTGRES_PASSWORD"] not in str(given)
+    users = {role: conninfo_to_dict(logins[f"FEATURE_STORE_{role}_DSN"])["user"] for role in ("READER", "PUBLISHER")}
+    assert users == {"READER": "feature_store_api_reader", "PUBLISHER": "feature_store_api_publisher"}
+    setup = SERVICES["setup"]["environment"]
+    assert {filled(setup[f"FEATURE_STORE_{role}_DSN"]) for role in users} <= set(logins.values())
+
+
 def test_s3_has_the_options_and_keys_of_make_up(stack: Stack, tmp_path: Path) -> None:
     ours, theirs = options(SERVICES["s3"]["command"]), options(stack.s3.command(tmp_path))
     # In a container of its own it may choose its inner ports and its sockets.
@@ -232,7 +249,7 @@ def test_the_init_script_makes_airflows_database(server: str) -> None:
 
 def test_every_command_exists(tmp_path: Path) -> None:
     calls = [call for service in OURS.values() for call in commands(service["command"])]
-    assert {call[0] for call in calls} == {"airflow", "feature-store", "weed"}
+    assert {call[0] for call in calls} == {"airflow", "feature-store", "python", "weed"}
     for call in calls:
         if call[0] == "feature-store":
             assert_typer_knows(call[1:])

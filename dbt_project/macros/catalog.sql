@@ -21,6 +21,7 @@
     'points_tradingview__history',
     'points_cex__books',
     'points_cex__open_interest',
+    'points_published__points',
   ]) }}
 {%- endmacro %}
 

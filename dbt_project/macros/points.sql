@@ -1,19 +1,34 @@
 {# The models of schema normalized, one for each stream, that this run reads anything of. Each is one raw table and its
    mapping: joined further, the planner still sees the table's indexes, which it would not through a union of them all.
    Asked before their SQL is made: to plan all of them costs more than a minute's rows do. Never none, for a run without
-   news is made of SQL too. #}
+   news is made of SQL too.
+
+   A point that a connector and publishers tell is looked at as a whole: news of the one brings the other's model along. #}
 {% macro points_models_of_run() -%}
   {%- set models = points_models() -%}
   {%- if not execute or flags.FULL_REFRESH -%} {{ return(models) }} {%- endif -%}
   {%- call statement('of_run', fetch_result=True) -%}
     with remapped as (
       select from {{ source('registry', 'feature_series') }} where {{ is_new('xid') }} limit 1
+    ),
+    published as (
+      select distinct meaning.source_slug, meaning.stream
+      from raw.published_points as told
+      inner join {{ source('registry', 'feature_series') }} as meaning
+        on told.feature_id = meaning.feature_id and told.version = meaning.version and meaning.is_current
+      where {{ is_new('told.xid') }}
     )
     {%- for model in models %}
+    {%- set table = model | replace('points_', '', 1) %}
     select '{{ model }}' from (select) as once
     where
-      exists (select from raw.{{ (model | replace('points_', '', 1)) | replace('__', '_', 1) }} where {{ is_new('xid') }})
+      {%- if model == published_model() %}
+      exists (select from raw.published_points)
+      {%- else %}
+      exists (select from raw.{{ table | replace('__', '_', 1) }} where {{ is_new('xid') }})
       or exists (select from remapped)
+      or exists (select from published where source_slug || '__' || stream = '{{ table }}')
+      {%- endif %}
     {% if not loop.last %}union all{% endif %}
     {%- endfor %}
   {%- endcall -%}
@@ -37,6 +52,8 @@ select
   end * meaning.factor as value,
   {{ meta }} as meta,
   {{ share }}::numeric as share,
+  null::double precision as confidence,
+  null::jsonb as evidence,
   meaning.unit,
   meaning.label,
   meaning.period,
@@ -70,6 +87,9 @@ where
   and {{ only }}
   {%- endif %}
 {%- endmacro %}
+
+{# The model of what is published. #}
+{% macro published_model() -%} {{ return('points_published__points') }} {%- endmacro %}
 
 {# What is known of a sum over venues: who is in it, who is not and why, and whose book ends too early. #}
 {% macro meta_of_venues() -%}

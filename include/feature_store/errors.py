@@ -103,6 +103,25 @@ class QueryError(FeatureStoreError):
     """A question makes no sense."""
 
 
+class InvalidRequest(FeatureStoreError):
+    """A request is none: `errors` says of each mistake where it stands and what it is."""
+
+    def __init__(self, message: str, errors: list[dict[str, str]]) -> None:
+        super().__init__(message + "".join(f"\n  {error['where']}: {error['problem']}" for error in errors))
+        self.errors = errors
+
+    def __reduce__(self) -> tuple[Any, ...]:  # else it could not go from one process to another
+        return type(self), (str(self).partition("\n")[0], self.errors)
+
+
+class TooLarge(FeatureStoreError):
+    """A request holds more than is taken at once."""
+
+
+class IdempotencyMismatch(FeatureStoreError):
+    """An idempotency key came again with another request."""
+
+
 class ArchiveError(FeatureStoreError):
     """S3 cannot be reached, refused, or does not hold what it should."""
 

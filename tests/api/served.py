@@ -33,8 +33,9 @@ NOW = datetime(2024, 6, 3, 12, tzinfo=UTC)
 """A Monday, at which the clock stands when the store is made."""
 ANSWER = b'{"bitcoin": 67512.1}'
 
-_COLUMNS = """feature_id text, version int, grain text, ts timestamptz, value double precision, available_at timestamptz,
-  available_basis text, is_provisional boolean, confidence double precision, meta jsonb, evidence jsonb"""
+_COLUMNS = """feature_id text, version int, grain text, ts timestamptz, value double precision,
+  available_at timestamptz, available_basis text, is_provisional boolean,
+  confidence double precision, meta jsonb, evidence jsonb"""
 
 
 @dataclass(frozen=True)

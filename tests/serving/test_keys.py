@@ -25,6 +25,12 @@ def test_a_key_is_shown_once_and_the_database_holds_its_hash_alone(db: psycopg.C
     assert find_key(db, made.token[:-1] + "!") is None
 
 
+def test_a_life_is_counted_from_now(db: psycopg.Connection) -> None:
+    key = create_key(db, "desk", ["read"], 90 * DAY).key
+    assert key.expires_at is not None
+    assert abs(key.expires_at - key.created_at - 90 * DAY) < timedelta(seconds=10)
+
+
 def test_no_two_keys_are_alike(db: psycopg.Connection) -> None:
     made = [create_key(db, "desk", ["read"]) for _ in range(20)]
     assert len({key.token for key in made}) == len({key.key_id for key in made}) == 20
@@ -47,6 +53,8 @@ def test_a_key_expires_in_real_time_whatever_the_clock_of_the_store_says(db: psy
     ("name", "scopes", "ends", "limit", "told"),
     [
         ("desk", ["read"], datetime(2020, 1, 1, tzinfo=UTC), None, "2020-01-01T00:00:00.* is over"),
+        ("desk", ["read"], timedelta(weeks=999_999), None, "choose a shorter life"),
+        ("desk", ["read"], -DAY, None, "is over"),
         ("desk", ["write"], None, None, "no scope 'write': there are read, publish, admin"),
         ("desk", [], None, None, "at least one of read, publish, admin"),
         ("", ["read"], None, None, "no name for a key"),
@@ -57,7 +65,12 @@ def test_a_key_expires_in_real_time_whatever_the_clock_of_the_store_says(db: psy
     ],
 )
 def test_a_key_that_would_be_of_no_use_is_not_made(
-    db: psycopg.Connection, name: str, scopes: list[str], ends: datetime | None, limit: int | None, told: str
+    db: psycopg.Connection,
+    name: str,
+    scopes: list[str],
+    ends: datetime | timedelta | None,
+    limit: int | None,
+    told: str,
 ) -> None:
     with pytest.raises(ApiKeyError, match=told):
         create_key(db, name, scopes, ends, limit)

@@ -29,7 +29,13 @@ from feature_store.warehouse.ingest import ingest
 from tests.lineage import features_of
 
 COMMAND = str(Path(sys.executable).parent / "feature-store")
-WORDS = {"postgres": "postgres -D", "s3": "weed", "replay": "feature_store.replay", "airflow-scheduler": "scheduler"}
+WORDS = {
+    "postgres": "postgres -D",
+    "s3": "weed",
+    "replay": "feature_store.replay",
+    "api": "feature_store.serving.api",
+    "airflow-scheduler": "scheduler",
+}
 """What tells a service among those of the supervisor, in its command line."""
 
 

@@ -24,7 +24,19 @@ def test_up_prints_the_features_and_the_logins(stack: Running) -> None:
     for text in ("macro/us/walcl_total_usd", "macro/us/rrp_total_usd", "crypto/btc/price_usd", "user admin"):
         assert text in stack.printed
     assert f"{FEATURES} features" in stack.printed
-    for step in ("postgres", "bucket", "replay", "walk", "airflow", "ingest", "transform", "reconcile"):
+    for step in (
+        "postgres",
+        "bucket",
+        "logins",
+        "key",
+        "api",
+        "replay",
+        "walk",
+        "airflow",
+        "ingest",
+        "transform",
+        "reconcile",
+    ):
         assert f"{step} " in stack.printed, "progress is shown"
 
 
@@ -34,6 +46,14 @@ def test_the_handles_are_always_there(stack: Running) -> None:
         "postgres_dsn", "airflow_url", "airflow_user", "airflow_password", "api_url", "api_key",
         "s3_endpoint", "s3_access_key", "s3_secret_key", "s3_uri", "replay_url", "now",
     }  # fmt: skip
+
+
+def test_the_api_answers_to_the_key_that_is_printed(stack: Running) -> None:
+    info = stack.handles
+    assert f"curl -H 'Authorization: Bearer {info['api_key']}' '{info['api_url']}/v1/latest'" in stack.printed
+    headers = {"Authorization": f"Bearer {info['api_key']}"}
+    answer = httpx.get(f"{info['api_url']}/v1/latest", headers=headers, timeout=30, trust_env=False)
+    assert len(answer.raise_for_status().json()["points"]) == FEATURES
 
 
 def test_sql_shows_dollars_for_every_vintage(stack: Running) -> None:

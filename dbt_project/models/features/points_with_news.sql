@@ -23,6 +23,20 @@ with news as (
       ts
     from {{ ref(points) }}
     where {{ is_remapped('mapped_xid', 'xid') }}
+    {% if points == published_model() %}
+      -- What a connector tells of the same points has to be looked at beside it.
+      union all
+      select
+        meaning.feature_id,
+        meaning.version,
+        meaning.source_slug,
+        meaning.stream,
+        meaning.series,
+        told.ts
+      from {{ ref(points) }} as told
+      inner join {{ source('registry', 'feature_series') }} as meaning using (feature_id, version)
+      where meaning.is_current and {{ is_new('told.xid') }}
+    {% endif %}
     {% if not loop.last %}union all{% endif %}
   {% endfor %}
 )

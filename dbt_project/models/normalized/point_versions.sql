@@ -1,25 +1,52 @@
 -- One row: a version that raw rows make. All versions of every point that has news, so that the writer can compare.
-with readings as (
+with looked_at as (
+  select distinct
+    feature_id,
+    version,
+    ts
+  from {{ ref('points_with_news') }}
+),
+
+readings as (
   {% for points in points_models_of_run() %}
     select point.*
     from {{ ref(points) }} as point
-    inner join {{ ref('points_with_news') }} using (feature_id, version, source_slug, stream, series, ts)
+    {% if points == published_model() %}
+      -- Whoever has news of a point: what was published of it belongs to its history.
+      inner join looked_at using (feature_id, version, ts)
+    {% else %}
+      inner join {{ ref('points_with_news') }} using (feature_id, version, source_slug, stream, series, ts)
+    {% endif %}
     where {{ is_readable('point.xid') }}
     {% if not loop.last %}union all{% endif %}
   {% endfor %}
+),
+
+told as (
+  select
+    *,
+    bool_or(value is not null and source_slug <> 'publish') over history as was_ever_known
+  from readings
+  window history as (partition by feature_id, version, ts order by available_at, fetch_id, reading)
+),
+
+-- "Not known" over nothing known is no version; over a known value it withdraws it, if a source told that value: no
+-- source takes back what somebody else published.
+known as (
+  select *
+  from told
+  where value is not null or was_ever_known
 ),
 
 -- Of what was read for one instant of availability the newest fetch counts, of a fetch its newest reading.
 histories as (
   select
     *,
-    coalesce(lead(available_at) over history > available_at, true) as is_newest_reading,
-    bool_or(value is not null) over history as was_ever_known
-  from readings
+    coalesce(lead(available_at) over history > available_at, true) as is_newest_reading
+  from known
   window history as (partition by feature_id, version, ts order by available_at, fetch_id, reading)
 )
 
--- "Not known" over nothing known is no version; over a known value it withdraws it.
 select
   histories.feature_id,
   histories.version,
@@ -29,10 +56,12 @@ select
   histories.available_at,
   histories.available_basis,
   histories.is_provisional,
-  (source.reliability * case when histories.is_provisional then 0.8 else 1 end * histories.share)::double precision
-    as confidence,
+  coalesce(
+    histories.confidence,
+    (source.reliability * case when histories.is_provisional then 0.8 else 1 end * histories.share)::double precision
+  ) as confidence,
   histories.meta,
-  jsonb_build_array(jsonb_build_object('fetch', histories.fetch_id)) as evidence
+  jsonb_build_array(jsonb_build_object('fetch', histories.fetch_id)) || coalesce(histories.evidence, '[]') as evidence
 from histories
-inner join {{ source('registry', 'current_sources') }} as source on histories.source_slug = source.slug
-where histories.is_newest_reading and histories.was_ever_known
+left join {{ source('registry', 'current_sources') }} as source on histories.source_slug = source.slug
+where histories.is_newest_reading and (source.slug is not null or histories.source_slug = 'publish')

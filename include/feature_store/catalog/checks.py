@@ -6,7 +6,14 @@ from decimal import Decimal
 from graphlib import CycleError, TopologicalSorter
 from itertools import groupby
 
-from feature_store.catalog.contracts import FeatureSpec, Source, normal_unit
+from feature_store.catalog.contracts import (
+    DERIVED_SOURCE,
+    PUBLISH_SOURCE,
+    PUBLISH_TABLE,
+    FeatureSpec,
+    Source,
+    normal_unit,
+)
 
 _CURRENCIES = {
     "usd": "USD", "us dollar": "USD", "us dollars": "USD", "dollar": "USD", "dollars": "USD",
@@ -23,9 +30,13 @@ def check_catalog(sources: Sequence[Source], features: Sequence[FeatureSpec]) ->
         *_twice("datasources.yaml", "id", [source.id for source in sources]),
         *_twice("datasources.yaml", "slug", [source.slug for source in sources]),
         *_twice("features.yaml", "id", [feature.id for feature in features]),
+        *_reserved(sources),
     ]
     for feature in features:
-        found = _derived(feature, by_feature) if feature.is_derived else _connected(feature, by_id)
+        if feature.is_connected:
+            found = _connected(feature, by_id)
+        else:
+            found = _derived(feature, by_feature) if feature.is_derived else _published(feature)
         errors += [f"features.yaml: {feature.id}: {line}" for line in found]
     errors += _circles(features)
     return errors + list(_shared_series(features)) + list(_raw_series(sources, features))
@@ -35,10 +46,23 @@ def _twice(file: str, field: str, values: Iterable[str]) -> list[str]:
     return [f"{file}: {value}: field {field}: given {n} times" for value, n in Counter(values).items() if n > 1]
 
 
+def _reserved(sources: Iterable[Source]) -> Iterator[str]:
+    taken = {DERIVED_SOURCE, PUBLISH_SOURCE, PUBLISH_TABLE.partition("_")[0]}
+    for source in sources:
+        for field, name in (("id", source.id), ("slug", source.slug)):
+            if name in taken:
+                yield f"datasources.yaml: {source.id}: field {field}: {name!r} is this store's own name: choose another"
+
+
+def _published(feature: FeatureSpec) -> Iterator[str]:
+    if feature.source.schema_name != PUBLISH_TABLE:
+        yield f"field source.schema: given {feature.source.schema_name!r}; it is the raw table, {PUBLISH_TABLE!r}"
+
+
 def _connected(feature: FeatureSpec, sources: dict[str, Source]) -> Iterator[str]:
     source = sources.get(feature.source.id)
     if source is None:
-        allowed = ", ".join([*sources, "feature-store"])
+        allowed = ", ".join([*sources, DERIVED_SOURCE, PUBLISH_SOURCE])
         yield f"field source.id: unknown source {feature.source.id!r}; allowed: {allowed}"
         return
     if feature.source.source_class != source.source_class:
@@ -113,7 +137,7 @@ def _shared_series(features: Sequence[FeatureSpec]) -> Iterator[str]:
     def key(feature: FeatureSpec) -> tuple[str, str, str]:
         return feature.source.id, str(feature.stream), str(feature.series)
 
-    connected = [feature for feature in features if not feature.is_derived]
+    connected = [feature for feature in features if feature.is_connected]
     for _, group in groupby(sorted(connected, key=key), key=key):
         first, *others = group
         for other in others:

@@ -32,6 +32,15 @@ from feature_store.errors import CatalogError
 DERIVED_SOURCE = "feature-store"
 """Source id of what this store computes itself: derived features and seasonally adjusted twins."""
 
+PUBLISH_SOURCE = "publish"
+"""Source id of what nobody but publishers brings, and the source of every fetch that is a request to publish."""
+
+PUBLISH_STREAM = "points"
+"""The one stream of it."""
+
+PUBLISH_TABLE = "published_points"
+"""Its raw table."""
+
 CalendarName = Literal[
     "24x7",
     "weekly-wed",
@@ -325,7 +334,8 @@ DEFINITION_KEYS = (
 
 
 class FeatureSpec(Contract):
-    """One feature: a connector's has stream, series, scale and time rules, a derived one has inputs."""
+    """One feature: a connector's has stream, series, scale and time rules, a derived one has inputs, and one that is
+    published alone has none of them."""
 
     id: FeatureId
     entity: Literal["asset", "pair", "market", "macro"]
@@ -355,18 +365,19 @@ class FeatureSpec(Contract):
     max_age: Duration | None = None
     """An input older than this gives no derived value."""
     writers: Annotated[tuple[Literal["connector", "publish"], ...], Field(min_length=1)]
+    """Who brings its points: its source's connector, publishers, or both. What this store computes says connector."""
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
         check_label(self.label, self.period)
-        wanted, foreign = (DERIVED_KEYS[:1], CONNECTOR_KEYS) if self.is_derived else (CONNECTOR_KEYS, DERIVED_KEYS)
-        kind = "derived feature" if self.is_derived else "connector's feature"
+        kind, wanted, foreign = self._kind()
         missing = [key for key in wanted if getattr(self, key) in (None, ())]
         surplus = [key for key in foreign if getattr(self, key) not in (None, ())]
         if missing:
             raise ValueError(f"a {kind} needs {', '.join(missing)}")
         if surplus:
             raise ValueError(f"a {kind} takes no {', '.join(surplus)}")
+        check_writers(self)
         if len(self.inputs) > 1 and self.max_age is None:
             raise ValueError("a feature of several inputs needs max_age, for example P10D")
         if self.quality.seasonal != (self.season is not None):
@@ -375,10 +386,28 @@ class FeatureSpec(Contract):
             raise ValueError("scale names one unit twice (case, dots and spaces do not distinguish units)")
         return self
 
+    def _kind(self) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+        """What it is in words, the keys that it needs, and those that are another kind's."""
+        if self.is_derived:
+            return "derived feature", DERIVED_KEYS[:1], CONNECTOR_KEYS
+        if self.is_connected:
+            return "connector's feature", CONNECTOR_KEYS, DERIVED_KEYS
+        return "feature that is only published", (), (*CONNECTOR_KEYS, "field", *DERIVED_KEYS)
+
     @property
     def is_derived(self) -> bool:
         """True for what this store computes from other features."""
         return self.source.id == DERIVED_SOURCE
+
+    @property
+    def is_connected(self) -> bool:
+        """True for what a source's connector brings, whoever else publishes it: it has a stream."""
+        return self.source.id not in (DERIVED_SOURCE, PUBLISH_SOURCE)
+
+    @property
+    def is_publishable(self) -> bool:
+        """True for what publishers may bring: its connector's beside it, or alone."""
+        return "publish" in self.writers
 
     @property
     def grain(self) -> Literal["daily", "intraday"]:
@@ -405,9 +434,10 @@ class FeatureSpec(Contract):
 
     @property
     def rules(self) -> TimeRules:
-        """The time rules of a connector's feature; CatalogError for a derived one, it follows its inputs."""
+        """The time rules of a connector's feature; CatalogError for any other, which has none."""
         if self.release is None or self.revises is None or self.provisional is None:
-            raise CatalogError(f"{self.id} is derived: it has no release rule, it follows its inputs")
+            why = "derived: it follows its inputs" if self.is_derived else "published: its publishers say when"
+            raise CatalogError(f"{self.id} has no release rule, it is {why}")
         return TimeRules(
             calendar=self.calendar,
             label=self.label,
@@ -446,3 +476,16 @@ def check_label(label: Label, period: str | None) -> None:
         raise ValueError("label instant takes no period")
     if label != "instant" and period is None:
         raise ValueError(f"label {label} needs a period: an ISO 8601 duration such as P1D, or session")
+
+
+def check_writers(feature: FeatureSpec) -> None:
+    """ValueError unless a feature is written by those who can: a connector where it has one, publishers of the rest."""
+    has_connector = "connector" in feature.writers
+    if feature.is_derived and feature.writers != ("connector",):
+        raise ValueError("a derived feature is computed and never published: writers: [connector]")
+    if feature.is_connected and not has_connector:
+        raise ValueError(
+            f"writers [publish] alone go with source.id {PUBLISH_SOURCE}; with a source they are [connector, publish]"
+        )
+    if feature.source.id == PUBLISH_SOURCE and has_connector:
+        raise ValueError(f"source {PUBLISH_SOURCE} has no connector: writers: [publish]")

@@ -157,7 +157,7 @@ def _feature_row(feature: FeatureSpec) -> tuple[Any, ...]:
 
 def _sync_series(conn: Connection, catalog: Catalog) -> int:
     rows = [
-        row for feature in catalog.features.values() if not feature.is_derived for row in _series_rows(catalog, feature)
+        row for feature in catalog.features.values() if feature.is_connected for row in _series_rows(catalog, feature)
     ]
     retired = conn.execute(
         """update registry.feature_series set is_current = false

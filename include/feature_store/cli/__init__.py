@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from feature_store.cli import archive, catalog, quality, rejects, replay, stack
+from feature_store.cli import archive, catalog, keys, quality, rejects, replay, stack
 from feature_store.cli.options import AsJson, instant, print_json, print_table
 from feature_store.cli.simulate import simulate
 from feature_store.errors import FeatureStoreError
@@ -17,6 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="A feature store for financial data
 app.add_typer(archive.app, name="archive")
 app.add_typer(archive.snapshots, name="snapshot")
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(keys.app, name="keys")
 app.add_typer(quality.app, name="quality")
 app.add_typer(rejects.app, name="rejects")
 app.add_typer(replay.app, name="replay")

@@ -114,7 +114,9 @@ def _connector(catalog: Catalog, feature: FeatureSpec) -> str:
     """A derived feature is as connected as all of its inputs."""
     if feature.is_derived:
         states = {_connector(catalog, catalog.feature(name)) for name in feature.inputs}
-        return "connected" if states == {"connected"} else "no connector yet"
+        return "connected" if states <= {"connected", "published"} else "no connector yet"
+    if not feature.is_connected:
+        return "published"
     return "connected" if catalog.connected(feature.source.id) else "no connector yet"
 
 

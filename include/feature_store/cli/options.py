@@ -1,6 +1,7 @@
 """What several commands take and print alike."""
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -12,6 +13,14 @@ from rich.console import Console
 from rich.table import Table
 
 from feature_store.display import number
+
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -34,17 +43,18 @@ def day(text: str) -> date:
 
 
 def span(text: str) -> timedelta:
-    """A positive ISO 8601 duration such as PT6H; typer.BadParameter otherwise."""
+    """A positive duration, ISO 8601 such as PT6H or short such as 6h; typer.BadParameter otherwise."""
+    short = re.fullmatch(r"(\d{1,6})([smhdw])", text)
     try:
-        read = TypeAdapter(timedelta).validate_python(text)
+        read = TypeAdapter(timedelta).validate_python(text) if short is None else int(short[1]) * _UNITS[short[2]]
     except ValidationError:
-        raise typer.BadParameter(f"{text!r} is no duration such as P1D, PT6H or PT5M") from None
+        raise typer.BadParameter(f"{text!r} is no duration such as P1D, PT6H, PT5M, 90d or 24h") from None
     if read <= timedelta(0):
         raise typer.BadParameter(f"{text!r} is not longer than nothing")
     return read
 
 
-def print_table(title: str, rows: Sequence[dict[str, Any]]) -> None:
+def print_table(title: str, rows: Sequence[dict[str, Any]], console: Console | None = None) -> None:
     """Rows as a table; their keys head the columns. Instants in UTC, to the second; large numbers whole."""
     table = Table(title=title, title_justify="left")
     for name, value in (rows[0] if rows else {"nothing yet": None}).items():
@@ -52,7 +62,7 @@ def print_table(title: str, rows: Sequence[dict[str, Any]]) -> None:
         table.add_column(name, justify="right" if is_number else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(_shown, row.values()))
-    Console().print(table)
+    (console or Console()).print(table)
 
 
 def print_json(found: object) -> None:

@@ -18,7 +18,7 @@ def check_freshness(
     """Compare each feature's age with its ttl, add the results to `quality.results` and return them.
 
     A feature that a connector feeds and that has no point fails. A feature whose source has no connector yet
-    is left out, and so is a derived one before its first point. `max_ratio` defaults to
+    is left out, and so is a derived or published one before its first point. `max_ratio` defaults to
     FEATURE_DQ_FRESHNESS_MAX_RATIO.
     """
     limit = load_settings().dq_freshness_max_ratio if max_ratio is None else max_ratio
@@ -27,7 +27,7 @@ def check_freshness(
     results = [
         _result(feature, ages.get(feature.id), limit)
         for feature in catalog.features.values()
-        if feature.id in ages or (not feature.is_derived and catalog.connected(feature.source.id))
+        if feature.id in ages or (feature.is_connected and catalog.connected(feature.source.id))
     ]
     record_results(conn, run_id, now, SUITE, results)
     conn.commit()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import psycopg
 
 from feature_store.catalog import Catalog
-from feature_store.catalog.contracts import DERIVED_SOURCE
+from feature_store.catalog.contracts import DERIVED_SOURCE, PUBLISH_SOURCE, PUBLISH_STREAM
 from feature_store.quality.project import Failing
 from feature_store.quality.results import plain
 from feature_store.quality.rules import candidate_rules
@@ -123,6 +123,8 @@ def _origin(catalog: Catalog, feature_id: str) -> tuple[str, str | None]:
     feature = catalog.features.get(feature_id)
     if feature is None or feature.is_derived:
         return DERIVED_SOURCE, None
+    if not feature.is_connected:
+        return PUBLISH_SOURCE, PUBLISH_STREAM
     return catalog.source(feature.source.id).slug, feature.stream
 
 

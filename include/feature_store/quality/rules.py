@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from feature_store.catalog import Catalog, FeatureSpec
+from feature_store.catalog.contracts import PUBLISH_TABLE
 
 Severity = Literal["block", "warn"]
 Scope = Literal["row", "table"]
@@ -45,7 +46,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class RawTable:
-    """A raw table that is judged: `raw.<slug>_<stream>`, its columns and its key."""
+    """A raw table that is judged: `raw.<slug>_<stream>`, its columns and its key. What is published has one too."""
 
     slug: str
     stream: str
@@ -117,6 +118,16 @@ RAW_TABLES = (
         "depth_2pct_usd", "bid_depth_2pct_usd", "ask_depth_2pct_usd", "venues", "answered", "asked", "is_truncated",
     ),
     _table("cex", "open_interest", "open_interest_usd", "venues", "answered", "asked"),
+    RawTable(
+        slug="published",
+        stream="points",
+        columns=(
+            "published_id", "feature_id", "version", "grain", "ts", "value", "available_at", "available_basis",
+            "is_provisional", "confidence", "meta", "evidence", "fetch_id", "fetched_at", "xid",
+        ),
+        key=(*KEY, "fetch_id"),
+        required=(*KEY, "value", "fetch_id", "fetched_at"),
+    ),
 )  # fmt: skip
 """The raw tables there are."""
 
@@ -160,15 +171,7 @@ def raw_rules(catalog: Catalog, table: RawTable) -> Iterator[Rule]:
     for column in table.required:
         yield _not_null(column, "table", "the loader knows it of every row")
     yield _unique(table.key, "a row added twice would look like two versions")
-    series = sorted(series.name for series in catalog.series(table.slug, table.stream))
-    yield Rule(
-        "known_series",
-        "expect_column_values_to_be_in_set",
-        {"column": "series", "value_set": series},
-        expected="a series of the catalog",
-        reason="rows of a series that has left the catalog stay, and feed nothing",
-        severity="warn",
-    )
+    yield _known_feature(catalog) if table.name == PUBLISH_TABLE else _known_series(catalog, table)
     yield _one_of("available_basis", BASES, "readers decide by it what was known when", severity="warn")
     yield Rule(
         "not_available_after_it_was_fetched",
@@ -184,6 +187,31 @@ def raw_rules(catalog: Catalog, table: RawTable) -> Iterator[Rule]:
         {"column": "fetched_at", "max_value": {"$PARAMETER": "now"}},
         expected="fetched_at not later than the store's now",
         reason="the clock never moves back",
+        severity="warn",
+    )
+
+
+def _known_series(catalog: Catalog, table: RawTable) -> Rule:
+    return Rule(
+        "known_series",
+        "expect_column_values_to_be_in_set",
+        {"column": "series", "value_set": sorted(series.name for series in catalog.series(table.slug, table.stream))},
+        expected="a series of the catalog",
+        reason="rows of a series that has left the catalog stay, and feed nothing",
+        severity="warn",
+    )
+
+
+def _known_feature(catalog: Catalog) -> Rule:
+    return Rule(
+        "known_feature",
+        "expect_column_values_to_be_in_set",
+        {
+            "column": "feature_id",
+            "value_set": sorted(feature.id for feature in catalog.features.values() if not feature.is_derived),
+        },
+        expected="a feature of the catalog that is not computed",
+        reason="points of a feature that has left the catalog stay, and feed nothing",
         severity="warn",
     )
 

@@ -22,7 +22,7 @@ def serve(folder: Path | None = None, port: int | None = None, host: str = LOOPB
             f"{folder} does not exist: `feature-store replay generate` makes the default folder, "
             "FEATURE_STORE_REPLAY_DIR names another"
         )
-    app = create_app(folder, DatabaseClock(settings.postgres_dsn))
+    app = create_app(folder, DatabaseClock(settings.reader_dsn))
     uvicorn.Server(config(app, port or settings.port_replay, host)).run()
 
 

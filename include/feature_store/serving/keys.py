@@ -85,18 +85,17 @@ def create_key(
     conn: psycopg.Connection,
     name: str,
     scopes: Iterable[str],
-    expires_at: datetime | None = None,
+    expires: datetime | timedelta | None = None,
     rate_limit_rpm: int | None = None,
 ) -> NewKey:
-    """Make a key; raises ApiKeyError when it would be of no use. Two keys may have one name: ids tell them apart."""
+    """Make a key that ends at an instant, after a while, or never; raises ApiKeyError when it would be of no use.
+
+    Two keys may have one name: ids tell them apart.
+    """
     chosen = _scopes(scopes)
     _check(name, rate_limit_rpm)
     with conn.transaction():
-        if expires_at is not None and expires_at <= _now(conn):
-            raise ApiKeyError(
-                f"{expires_at.isoformat()} is over, so the key could never be used: choose a later instant"
-            )
-        return _make(conn, name, chosen, expires_at, rate_limit_rpm)
+        return _make(conn, name, chosen, _end(conn, expires), rate_limit_rpm)
 
 
 def list_keys(conn: psycopg.Connection) -> list[ApiKey]:
@@ -121,8 +120,8 @@ def rotate_key(conn: psycopg.Connection, key_id: str, grace: timedelta) -> NewKe
             raise ApiKeyError(
                 f"the key {key_id} ({old.name}) is {old.state}: `feature-store keys create` makes another"
             )
-        ends = None if old.expires_at is None else _now(conn) + (old.expires_at - old.created_at)
-        new = _make(conn, old.name, old.scopes, ends, old.rate_limit_rpm)
+        lifetime = None if old.expires_at is None else old.expires_at - old.created_at
+        new = _make(conn, old.name, old.scopes, _end(conn, lifetime), old.rate_limit_rpm)
         _found(conn, _SHORTEN, (grace, key_id), key_id)
         return new
 
@@ -182,6 +181,19 @@ def _check(name: str, rate_limit_rpm: int | None) -> None:
         raise ApiKeyError(f"{name!r} is no name for a key: take 1 to 100 printable characters, no space at either end")
     if rate_limit_rpm is not None and not 0 <= rate_limit_rpm < 2**31:
         raise ApiKeyError(f"{rate_limit_rpm} requests a minute cannot be granted: 0 is no limit, 1 the lowest one")
+
+
+def _end(conn: psycopg.Connection, expires: datetime | timedelta | None) -> datetime | None:
+    if expires is None:
+        return None
+    now = _now(conn)
+    try:
+        ends = now + expires if isinstance(expires, timedelta) else expires
+    except OverflowError:
+        raise ApiKeyError(f"no calendar reaches {expires} ahead: choose a shorter life, or none") from None
+    if ends <= now:
+        raise ApiKeyError(f"{ends.isoformat()} is over, so the key could never be used: choose a later instant")
+    return ends
 
 
 def _now(conn: psycopg.Connection) -> datetime:

@@ -157,10 +157,7 @@ class Postgres:
     def create_role(self, name: str, password: str) -> None:
         """Make an ordinary login role, or give an existing one this password."""
         with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
-            exists = connection.execute("select 1 from pg_roles where rolname = %s", [name]).fetchone()
-            verb = sql.SQL("alter role" if exists else "create role")
-            statement = sql.SQL("{} {} login password {}")
-            connection.execute(statement.format(verb, sql.Identifier(name), sql.Literal(password)))
+            make_login(connection, name, password)
 
     def _initdb(self) -> None:
         shutil.rmtree(self.data, ignore_errors=True)  # what an interrupted initdb left
@@ -210,6 +207,13 @@ class Postgres:
         if code != 0:
             said = output.read_text(errors="replace").strip() or f"exit code {code}"
             raise StackError(f"{program} failed: {said}\nThe server's own log is {self.log}")
+
+
+def make_login(connection: psycopg.Connection, name: str, password: str) -> None:
+    """Make an ordinary login role, or give an existing one this password."""
+    exists = connection.execute("select 1 from pg_roles where rolname = %s", [name]).fetchone()
+    verb = sql.SQL("alter role" if exists else "create role")
+    connection.execute(sql.SQL("{} {} login password {}").format(verb, sql.Identifier(name), sql.Literal(password)))
 
 
 @contextmanager

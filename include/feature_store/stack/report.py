@@ -11,6 +11,7 @@ from rich.table import Table
 
 from feature_store import clock
 from feature_store.display import number
+from feature_store.stack import api
 from feature_store.stack.airflow import USER
 from feature_store.stack.services import Stack
 
@@ -30,8 +31,8 @@ def info(stack: Stack) -> dict[str, str | None]:
         "airflow_url": stack.airflow.url,
         "airflow_user": USER,
         "airflow_password": stack.secrets["airflow_password"],
-        "api_url": None,
-        "api_key": None,
+        "api_url": api.url(stack.settings),
+        "api_key": stack.secrets.get("api_key"),
         "s3_endpoint": stack.s3.endpoint,
         "s3_access_key": stack.s3.access_key,
         "s3_secret_key": stack.s3.secret_key,
@@ -65,6 +66,7 @@ def print_addresses(
             "Airflow",
             f"{handles['airflow_url']}  {login}",
         ),
+        *_to_the_api(handles),
         ("PostgreSQL", f"psql '{handles['postgres_dsn']}'"),
         (
             "S3",
@@ -77,6 +79,14 @@ def print_addresses(
     for name, text in lines:
         if text != "None":
             console.print(f"{name:<11} {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _to_the_api(handles: Mapping[str, str | None]) -> list[tuple[str, str]]:
+    """Nothing before there is a key."""
+    url, key = handles["api_url"], handles["api_key"]
+    if key is None:
+        return []
+    return [("API", f"{url}  key {key}"), ("", f"curl -H 'Authorization: Bearer {key}' '{url}/v1/latest'")]
 
 
 def _now(dsn: str) -> str | None:

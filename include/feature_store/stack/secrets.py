@@ -17,6 +17,8 @@ def _fernet_key() -> str:
 # Only letters, digits, `-`, `_` and `=`: the values also stand in URLs and configuration files.
 _MAKERS: Mapping[str, Callable[[], str]] = {
     "postgres_password": lambda: secrets.token_urlsafe(24),
+    "postgres_reader_password": lambda: secrets.token_urlsafe(24),
+    "postgres_publisher_password": lambda: secrets.token_urlsafe(24),
     "airflow_postgres_password": lambda: secrets.token_urlsafe(24),
     "airflow_password": lambda: secrets.token_urlsafe(12),
     "s3_access_key": lambda: secrets.token_hex(10).upper(),
@@ -38,6 +40,12 @@ def ensure_secrets(home: Path) -> dict[str, str]:
         write_private(path, json.dumps(held, indent=2) + "\n")
     path.chmod(0o600)
     return held
+
+
+def keep_secret(home: Path, name: str, value: str) -> None:
+    """Hold one more secret, or another value of one, in `secrets.json`."""
+    path = home / "secrets.json"
+    write_private(path, json.dumps({**_read(path), name: value}, indent=2) + "\n")
 
 
 def write_private(path: Path, text: str) -> None:

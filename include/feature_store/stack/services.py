@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from feature_store.errors import StackError
 from feature_store.settings import Settings, load_settings
+from feature_store.stack import api
 from feature_store.stack.airflow import USER, Airflow
 from feature_store.stack.airflow_client import AirflowClient
 from feature_store.stack.postgres import Postgres
@@ -32,6 +33,7 @@ PORTS = {
     "port_s3": ("FEATURE_STORE_PORT_S3", "the S3 server"),
     "port_replay": ("FEATURE_STORE_PORT_REPLAY", "the replay server"),
     "port_airflow": ("FEATURE_STORE_PORT_AIRFLOW", "Airflow"),
+    "port_api": ("FEATURE_STORE_PORT_API", "the REST API"),
 }
 
 
@@ -112,7 +114,8 @@ class Stack:
             command = [sys.executable, "-m", "feature_store.replay"]
             environment = {**self.exported_settings(), "PYTHONUNBUFFERED": "1", "TZ": "UTC"}
             programs.append(Program("replay", command, self.home, environment, priority=30))
-        return [*programs, *self.airflow.programs()]
+        api_program = api.program(self.settings, self.home, self.exported_settings())
+        return [*programs, api_program, *self.airflow.programs()]
 
     def replay_is_ready(self) -> bool:
         """Whether the replay server answers now."""

@@ -21,6 +21,7 @@ from feature_store.pipeline.walk import is_new, walk_snapshots
 from feature_store.quality.reconciliation import reconcile
 from feature_store.quality.vendored import ensure_assets
 from feature_store.replay.generate import SOURCES, generate
+from feature_store.stack import api
 from feature_store.stack.airflow import PROGRAMS
 from feature_store.stack.airflow_client import Run
 from feature_store.stack.ports import is_free, require_free
@@ -52,7 +53,10 @@ def up_steps(stack: Stack) -> list[Step]:
         Step("s3", "Start the S3 server", start.s3, ("supervisor",), logs / "s3.log"),
         Step("bucket", "Set up the bucket", start.bucket, ("s3",), logs / "s3.log"),
         Step("migrate", "Migrate the database", start.migrate, ("postgres",)),
+        Step("logins", "Have the API's logins to the database", start.logins, ("migrate",)),
         Step("catalog", "Synchronise the catalog", start.catalog, ("migrate",)),
+        Step("key", "Have a key to the API", start.key, ("migrate",)),
+        Step("api", "Start the REST API", start.api, ("logins", "catalog"), logs / "api.log"),
         Step(
             "airflow-db",
             "Migrate Airflow's database",
@@ -69,7 +73,7 @@ def up_steps(stack: Stack) -> list[Step]:
     if stack.serves_replay:
         steps += [
             Step("replay-data", "Make the replay's series", start.replay_data, ("migrate",)),
-            Step("replay", "Start the replay server", start.replay, ("replay-data",), logs / "replay.log"),
+            Step("replay", "Start the replay server", start.replay, ("replay-data", "logins"), logs / "replay.log"),
             Step("walk", "Live through the last day", start.walk, ("replay", "catalog"), logs / "replay.log"),
         ]
         before_ingest = (*before_ingest, "walk")
@@ -150,6 +154,19 @@ class _Start:
         with psycopg.connect(self._stack.settings.postgres_dsn) as connection:
             sync(connection, catalog)
         return "in the database"
+
+    def logins(self, note: Note) -> str:
+        """Have the users of the database that may do less than its owner."""
+        return api.ensure_logins(self._stack.settings)
+
+    def key(self, note: Note) -> str:
+        """Have a key of the stack's own."""
+        return api.ensure_key(self._stack.settings, self._stack.secrets)
+
+    def api(self, note: Note) -> str:
+        """Start the REST API."""
+        said = self._start("api", partial(api.is_ready, self._stack.settings), 90)
+        return f"{said} on port {self._stack.settings.port_api}"
 
     def replay_data(self, note: Note) -> str:
         """Generate the default series unless a folder was named."""

@@ -6,9 +6,10 @@ from typing import Any
 import yaml
 
 from feature_store.catalog import Catalog, FeatureSpec
-from feature_store.catalog.contracts import AfterRule, DayRule
+from feature_store.catalog.contracts import PUBLISH_TABLE, AfterRule, DayRule
 from feature_store.catalog.durations import parts
 from feature_store.warehouse.dbt import PROJECT
+from feature_store.warehouse.panel import PUBLISHED_MODEL
 
 FILE = Path("models/exposures.yml")
 
@@ -33,7 +34,11 @@ def render(catalog: Catalog, project: Path = PROJECT) -> str:
 def lineage(catalog: Catalog, feature: FeatureSpec) -> set[str]:
     """The models that a feature's numbers come from: of a derived one its own, and those of all its inputs."""
     if not feature.is_derived:
-        return {f"points_{catalog.source(feature.source.id).slug}__{feature.stream}"}
+        published = {PUBLISHED_MODEL} if feature.is_publishable else set()
+        connected = (
+            {f"points_{catalog.source(feature.source.id).slug}__{feature.stream}"} if feature.is_connected else set()
+        )
+        return connected | published
     inputs = (lineage(catalog, catalog.feature(name)) for name in feature.inputs)
     return {feature.source.schema_name}.union(*inputs)
 
@@ -53,7 +58,7 @@ def write(catalog: Catalog, project: Path = PROJECT) -> list[Path]:
 
 
 def _exposure(catalog: Catalog, feature: FeatureSpec) -> dict[str, Any]:
-    source = None if feature.is_derived else catalog.source(feature.source.id)
+    source = catalog.source(feature.source.id) if feature.is_connected else None
     return {
         "name": feature.id.replace("/", "__"),
         "label": feature.id,
@@ -83,6 +88,8 @@ def _meta(catalog: Catalog, feature: FeatureSpec) -> dict[str, Any]:
     released = {"feature": feature.id, "available": _release(feature)}
     if feature.is_derived:
         return {**definition, "inputs": list(feature.inputs), **released}
+    if not feature.is_connected:
+        return {**definition, "raw_table": f"raw.{PUBLISH_TABLE}", **released}
     table = f"raw.{catalog.source(feature.source.id).slug}_{feature.stream}"
     return {**definition, "raw_table": table, "series": feature.series, "column": feature.field or "value", **released}
 
@@ -90,12 +97,17 @@ def _meta(catalog: Catalog, feature: FeatureSpec) -> dict[str, Any]:
 def _origin(catalog: Catalog, feature: FeatureSpec) -> str:
     if feature.is_derived:
         return ", ".join(feature.inputs)
-    return f"{feature.series} of {catalog.source(feature.source.id).name}"
+    if not feature.is_connected:
+        return "what is published"
+    beside = ", and what is published" if feature.is_publishable else ""
+    return f"{feature.series} of {catalog.source(feature.source.id).name}{beside}"
 
 
 def _release(feature: FeatureSpec) -> str:
     """When a value is first there, in words."""
     match feature.release:
+        case None if feature.is_publishable:
+            return "when its publishers say, and else when it is published"
         case None:
             return "when the last of its inputs is available"
         case AfterRule(delay="PT0S"):

@@ -1,5 +1,6 @@
 """Plain SQL migrations, applied in the order of their names, each in a transaction of its own."""
 
+import logging
 from hashlib import sha256
 from pathlib import Path
 
@@ -8,7 +9,12 @@ import psycopg
 from feature_store.errors import WarehouseError
 from feature_store.warehouse.connection import connect
 
+log = logging.getLogger(__name__)
+
 MIGRATIONS = Path(__file__).parent / "migrations"
+
+TO_PEOPLE = "FS001"
+"""The code of notices of migrations that somebody should read: `raise notice ... using errcode = 'FS001'`."""
 
 _BOOKKEEPING = """
 create schema if not exists ops;
@@ -29,10 +35,17 @@ def migrate(dsn: str | None = None, folder: Path = MIGRATIONS) -> list[str]:
     applied has changed since, or when one fails: then that file has left no trace.
     """
     with connect(dsn, autocommit=True) as conn:
+        conn.add_notice_handler(_tell)
         conn.execute("select pg_advisory_lock(hashtext('ops.migrations'))")
         conn.execute(_BOOKKEEPING)
         applied: dict[str, str] = dict(conn.execute("select name, sha256 from ops.migrations").fetchall())
         return [path.name for path in sorted(folder.glob("*.sql")) if _apply(conn, path, applied.get(path.name))]
+
+
+def _tell(notice: psycopg.errors.Diagnostic) -> None:
+    """What a migration has to say to people; that something exists already is no news."""
+    if notice.sqlstate == TO_PEOPLE:
+        log.warning("%s", notice.message_primary)
 
 
 def _apply(conn: psycopg.Connection, path: Path, known: str | None) -> bool:

@@ -12,6 +12,9 @@ from feature_store.warehouse.dbt import PROJECT
 MACROS = Path("macros/catalog.sql")
 DOCS = Path("models/features/daily_panel.yml")
 
+PUBLISHED_MODEL = "points_published__points"
+"""The model of what is published: a points model as those of streams are, whatever the catalog holds."""
+
 
 def column(feature_id: str) -> str:
     """The panel's column of a feature: its id with underscores."""
@@ -42,7 +45,7 @@ def _read(path: Path) -> str | None:
 
 def _macros(catalog: Catalog) -> str:
     models = dict.fromkeys(f.source.schema_name for f in catalog.features.values() if f.is_derived)
-    points = [f"points_{slug}__{stream}" for slug, stream in catalog.connected_streams]
+    points = [*(f"points_{slug}__{stream}" for slug, stream in catalog.connected_streams), PUBLISHED_MODEL]
     return (
         "{# Made from the catalog by `feature-store catalog dbt --write`. #}\n"
         + _list("points_models", [f"'{name}'" for name in points])

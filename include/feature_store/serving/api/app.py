@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 
 from feature_store.catalog import Catalog
 from feature_store.errors import FeatureStoreError
-from feature_store.serving.api import docs, failures, joining, reading
+from feature_store.serving.api import docs, failures, joining, publishing, reading
 from feature_store.serving.api.access import Access
 from feature_store.serving.api.backend import Backend
 from feature_store.serving.api.documents import describe, problems, ref
@@ -37,6 +37,7 @@ _TAGS = [
     {"name": "catalog", "description": "What the features are."},
     {"name": "points", "description": "What they were, and are."},
     {"name": "history", "description": "What was told when, and where it came from."},
+    {"name": "publishing", "description": "What people and programs bring themselves."},
     {"name": "service", "description": "How the service is."},
 ]
 
@@ -72,6 +73,7 @@ def create_app(settings: Settings, catalog: Catalog, access: Access) -> App:
     app.state.backend, app.state.latest = backend, latest
     app.include_router(reading.router)
     app.include_router(joining.router)
+    app.include_router(publishing.router)
     _serve_health(app)
     _explain_failures(app)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]

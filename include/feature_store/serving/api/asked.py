@@ -100,7 +100,8 @@ Flag = Annotated[
     ),
     WithJsonSchema({"type": "boolean"}),
 ]
-FeatureName = Annotated[str, Field(min_length=1, max_length=200)]
+# The pattern is for the document alone: who mistypes an id is told which one is like it.
+FeatureName = Annotated[str, Field(min_length=1, max_length=200, json_schema_extra={"pattern": "^[a-z0-9_/,]+$"})]
 FeatureIds = Annotated[
     list[FeatureName],
     BeforeValidator(_ids),
@@ -169,7 +170,12 @@ class QueryAsked(Range):
         Field(ge=1, le=MOST_POINTS, description="How many points a page has at most."),
     ] = 1000
     cursor: Annotated[
-        str | None, Field(max_length=20_000, description="`nextCursor` of the page before, of the same question.")
+        str | None,
+        Field(
+            max_length=20_000,
+            description="`nextCursor` of the page before, of the same question.",
+            json_schema_extra={"pattern": "^[A-Za-z0-9_-]+$"},
+        ),
     ] = None
 
 

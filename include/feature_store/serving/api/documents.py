@@ -1,5 +1,6 @@
 """The parts of the OpenAPI document that FastAPI cannot know: forms, problems, headers."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,10 +11,12 @@ from feature_store.serving.api import models
 from feature_store.serving.api.asked import HistoricalAsked
 from feature_store.serving.api.forms import Form
 from feature_store.serving.api.problems import KINDS, MEDIA_TYPE, TYPE
+from feature_store.serving.publishing import PublishRequest
 
 _ANSWERED: tuple[type[BaseModel], ...] = (
     models.CatalogAnswer, models.Explanation, models.FeatureEntry, models.FeaturePoint, models.Health,
-    models.HistoricalAnswer, models.LatestAnswer, models.ProblemDetails, models.QueryAnswer, models.RevisionsAnswer,
+    models.HistoricalAnswer, models.LatestAnswer, models.ProblemDetails, models.PublishResult,
+    models.QueryAnswer, models.RevisionsAnswer,
 )  # fmt: skip
 
 _KEYED = ("missing-key", "invalid-key", "expired-key", "missing-scope", "rate-limited", "internal")
@@ -31,28 +34,30 @@ def ref(model: type[BaseModel]) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
-def answers(
-    model: type[BaseModel], *slugs: str, description: str = "What was asked for."
-) -> dict[int | str, dict[str, Any]]:
-    """The answers of an endpoint that gives JSON alone, and its problems beside those of every key."""
-    content = {Form.JSON.value: {"schema": ref(model)}}
-    return {200: {"description": description, "content": content}, **problems(*_KEYED, *slugs)}
+def answers(model: type[BaseModel], *slugs: str, **headers: str) -> dict[int | str, dict[str, Any]]:
+    """The answers of an endpoint that gives JSON alone, its headers, and its problems beside those of every key."""
+    return _answered({Form.JSON.value: {"schema": ref(model)}}, slugs, headers)
 
 
 def table_answers(model: type[BaseModel], *slugs: str, **headers: str) -> dict[int | str, dict[str, Any]]:
-    """The answers of an endpoint that gives tables."""
+    """The same of an endpoint that gives tables, in every form."""
     content: dict[str, Any] = {
         Form.JSON.value: {"schema": ref(model)},
         Form.CSV.value: {"schema": {"type": "string"}},
         Form.NDJSON.value: {"schema": {"type": "string", "description": "One JSON object a line."}},
         Form.ARROW.value: {"schema": {"type": "string", "format": "binary"}},
     }
-    told = {"description": "What was asked for.", "content": content}
-    if headers:
-        told["headers"] = {
-            _header(name): {"description": text, "schema": {"type": "string"}} for name, text in headers.items()
-        }
-    return {200: told, **problems(*_KEYED, "not-acceptable", *slugs)}
+    return _answered(content, ("not-acceptable", *slugs), headers)
+
+
+def _answered(
+    content: dict[str, Any], slugs: Iterable[str], headers: dict[str, str]
+) -> dict[int | str, dict[str, Any]]:
+    told = {_header(name): {"description": text, "schema": {"type": "string"}} for name, text in headers.items()}
+    return {
+        200: {"description": "What was asked for.", "content": content, "headers": told},
+        **problems(*_KEYED, *slugs),
+    }
 
 
 def problems(*slugs: str) -> dict[int | str, dict[str, Any]]:
@@ -77,7 +82,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         template = "#/components/schemas/{model}"
         _, told = models_json_schema([(model, "serialization") for model in _ANSWERED], ref_template=template)
-        _, asked = models_json_schema([(HistoricalAsked, "validation")], ref_template=template)
+        _, asked = models_json_schema(
+            [(HistoricalAsked, "validation"), (PublishRequest, "validation")], ref_template=template
+        )
         schemas |= told["$defs"] | asked["$defs"]
         for path in document["paths"].values():
             for operation in path.values():

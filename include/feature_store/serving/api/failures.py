@@ -11,7 +11,11 @@ from feature_store.errors import (
     ArchiveError,
     BytesExpired,
     CatalogError,
+    FeatureStoreError,
+    IdempotencyMismatch,
+    InvalidRequest,
     QueryError,
+    TooLarge,
     UnknownFeature,
     WarehouseError,
 )
@@ -39,12 +43,13 @@ def of_http(error: HTTPException, path: str) -> Problem:
 
 def of_error(error: Exception, request_id: str) -> Problem:
     """An error that was raised on purpose. What it says of addresses stays in the log."""
-    if isinstance(error, UnknownFeature):
-        return Problem("unknown-feature", str(error))
     if isinstance(error, QueryError | CatalogError):  # of the catalog, an instant beyond a calendar's days
         return Problem("invalid-request", str(error), errors=[{"where": "request", "problem": str(error)}])
-    if isinstance(error, BytesExpired):
-        return Problem("expired-bytes", str(error))
+    if isinstance(error, InvalidRequest):
+        return Problem("invalid-request", str(error).partition("\n")[0], errors=error.errors)
+    for kind, slug in _AS_THEY_SAY.items():
+        if isinstance(error, kind):
+            return Problem(slug, str(error))
     if isinstance(error, ArchiveError):
         log.warning("the archive is away", requestId=request_id, error=str(error))
         return Problem("archive-away", "what was asked for lies in the archive on S3, which does not answer")
@@ -53,6 +58,14 @@ def of_error(error: Exception, request_id: str) -> Problem:
         return Problem("database-away", "the database does not answer")
     log.error("a request failed", requestId=request_id, error=f"{type(error).__name__}: {error}")
     return internal()
+
+
+_AS_THEY_SAY: dict[type[FeatureStoreError], str] = {
+    UnknownFeature: "unknown-feature",
+    BytesExpired: "expired-bytes",
+    TooLarge: "too-large",
+    IdempotencyMismatch: "idempotency-mismatch",
+}
 
 
 def _where(loc: Sequence[Any]) -> str:

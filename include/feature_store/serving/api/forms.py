@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import chain, islice
 
 import pyarrow as pa
 
@@ -87,6 +88,12 @@ def pieces(table: pa.Table) -> Iterator[pa.Table]:
     """The table, PIECE_ROWS rows at most at a time."""
     for start in range(0, table.num_rows, PIECE_ROWS):
         yield table.slice(start, PIECE_ROWS)
+
+
+def primed(tables: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same tables, the first of them made now: what fails at once fails before an answer has begun."""
+    first = list(islice(tables, 1))
+    return chain(first, tables)
 
 
 def written(form: Form, schema: pa.Schema, tables: Iterator[pa.Table]) -> Iterator[bytes]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from traceback import format_exception
 from typing import Any
 from uuid import uuid4
 
@@ -58,15 +59,16 @@ class Gate:
         caller = None
         try:
             if scope["path"].startswith("/v1/"):
-                caller = await self._admitted(scope, headers, answer)
+                caller = scope["state"]["caller"] = await self._admitted(scope, headers, answer)
             bounded = _bounded(headers, receive)
             app = self._shortcuts.get(scope["path"], self._app) if scope["method"] == "GET" else self._app
             await app(scope, bounded, answer.send)
         except Problem as problem:
             await answer.refuse(problem, scope["path"])
-        except Exception:
-            # The traceback tells of our code; bodies and headers are not in it.
-            log.exception("a request failed", requestId=answer.request_id, method=scope["method"], path=scope["path"])
+        except Exception as error:
+            # Written here, for a logger might add what variables hold, and one of them holds the key.
+            told = {"requestId": answer.request_id, "method": scope["method"], "path": scope["path"]}
+            log.error("a request failed", **told, traceback="".join(format_exception(error)))
             await answer.refuse(internal(), scope["path"])
         if caller is not None:
             self._note(caller, scope)

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import monotonic
+from traceback import format_exception
 
 import psycopg
 import pyarrow as pa
@@ -153,8 +154,8 @@ class LatestCache:
             except (psycopg.Error, FeatureStoreError) as error:
                 log.warning("latest cannot be read", error=str(error).partition("\n")[0])
                 self._stopping.wait(_EVERY)
-            except Exception:
-                log.exception("latest cannot be read")
+            except Exception as error:  # whatever it was, the next reading may do
+                log.error("latest cannot be read", traceback="".join(format_exception(error)))
                 self._stopping.wait(_EVERY)
 
     def _listen(self) -> None:

@@ -173,6 +173,27 @@ class CatalogAnswer(Told):
     features: list[FeatureEntry]
 
 
+class PublishFailure(Told):
+    """A point that broke a rule."""
+
+    index: int
+    """Its place in the request, from 0."""
+    feature_id: str
+    ts: str
+    rule: Annotated[str, Field(examples=["out_of_range"])]
+    reason: str
+
+
+class PublishResult(Told):
+    """What became of the points."""
+
+    inserted: int
+    duplicate: int
+    """They said what is held already."""
+    failed: int
+    errors: list[PublishFailure]
+
+
 class Mistake(BaseModel):
     """One mistake in a request."""
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ from feature_store.serving.api.asked import CatalogAsked, ExplainAsked, LatestAs
 from feature_store.serving.api.backend import Backend
 from feature_store.serving.api.documents import answers, problems, table_answers
 from feature_store.serving.api.explaining import moment, told
-from feature_store.serving.api.forms import Form, accepted, json_list, pieces, written
+from feature_store.serving.api.forms import Form, accepted, json_list, pieces, primed, written
 from feature_store.serving.api.models import (
     CatalogAnswer,
     Explanation,
@@ -75,7 +75,7 @@ async def catalog(request: Request, asked: Annotated[CatalogAsked, Query()]) -> 
     held = backend_of(request).catalog
     slugs = {source.id: source.slug for source in held.sources.values()}
     found = [feature for feature in held.features.values() if _fits(feature, asked, slugs)]
-    return _json({"features": [feature.wire() for feature in found]})
+    return json_answer({"features": [feature.wire() for feature in found]})
 
 
 def _fits(feature: FeatureSpec, asked: CatalogAsked, slugs: dict[str, str]) -> bool:
@@ -103,9 +103,9 @@ async def feature(
 ) -> Response:
     """The catalog's entry of a feature."""
     form_of(request, Form.JSON)
-    _no_parameters(request)
+    no_parameters(request)
     [found] = backend_of(request).layer.features([feature_id])
-    return _json(found.wire())
+    return json_answer(found.wire())
 
 
 @router.get(
@@ -149,7 +149,7 @@ def query(request: Request, asked: Annotated[QueryAsked, Query()]) -> Response:
     backend = backend_of(request)
     page = read_page(backend.layer, asked)
     request.state.points = page.points.num_rows
-    tables = _wire_points(backend, page)
+    tables = primed(_wire_points(backend, page))
     headers = {"Backfilled-Share": json.dumps(page.backfilled_share), **_link(request, page.next_cursor)}
     if form is Form.JSON:
         content = json_list(b'{"points":[', (json_rows(table) for table in tables), _page_end(page))
@@ -200,7 +200,7 @@ def revisions(request: Request, asked: Annotated[RevisionsAsked, Query()]) -> Re
     backend = backend_of(request)
     rows = backend.layer.revisions(asked.feature_id, asked.since, asked.until, ts=asked.ts, limit=asked.limit)
     request.state.points = rows.num_rows
-    tables = (wire_table(backend.with_evidence(piece), VERSION) for piece in pieces(rows))
+    tables = primed(wire_table(backend.with_evidence(piece), VERSION) for piece in pieces(rows))
     if form is Form.JSON:
         before = b'{"featureId":%s,"versions":[' % json.dumps(asked.feature_id).encode()
         content = json_list(before, (json_rows(table) for table in tables), b"]}")
@@ -225,7 +225,7 @@ def explain(request: Request, asked: Annotated[ExplainAsked, Query()]) -> Respon
     except QueryError as error:  # of parameters that make sense
         raise Problem("not-found", str(error), remedy="GET /v1/revisions lists the versions that there are.") from None
     request.state.points = 1
-    return _json(told(found))
+    return json_answer(told(found))
 
 
 @router.get(
@@ -245,7 +245,7 @@ def payload(
     sha256: Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="Their SHA-256, as evidence names it.")],
 ) -> Response:
     """What a source answered, byte for byte, as a file to save."""
-    _no_parameters(request)
+    no_parameters(request)
     backend = backend_of(request)
     with backend.connection() as conn:
         row = conn.execute(_CONTENT_TYPE, (sha256,)).fetchone()
@@ -272,10 +272,13 @@ def _harmless(content_type: str | None) -> str:
     return "application/octet-stream" if not content_type or _RISKY.search(content_type) else content_type
 
 
-def _no_parameters(request: Request) -> None:
+def no_parameters(request: Request) -> None:
+    """Refuse any parameter."""
     for name in request.query_params:
         raise invalid(f"query.{name}", "is unknown here")
 
 
-def _json(content: Any) -> Response:
-    return Response(json.dumps(content, ensure_ascii=False, separators=(",", ":")), media_type=Form.JSON.value)
+def json_answer(content: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """JSON of what is small."""
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return Response(text, media_type=Form.JSON.value, headers=headers)

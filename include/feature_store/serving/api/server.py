@@ -44,6 +44,7 @@ def options(settings: Settings) -> dict[str, Any]:
         "proxy_headers": False,
         "timeout_keep_alive": 65,
         "timeout_graceful_shutdown": 10,
+        "timeout_worker_healthcheck": 60,
         "log_level": "warning",
     }
 
