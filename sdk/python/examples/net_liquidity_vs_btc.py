@@ -59,7 +59,7 @@ def panel(axes: Axes, known_then: pd.Series, known_now: pd.Series, price: pd.Ser
     right.set_ylabel("thousand USD")
     right.set_xlim(known_then.index[0], known_then.index[-1])
     lines = [*axes.get_lines(), *right.get_lines()]
-    axes.legend(lines, [str(line.get_label()) for line in lines], loc="best", frameon=False, fontsize=9)
+    axes.legend(lines, [str(line.get_label()) for line in lines], loc="lower left", frameon=False, fontsize=9)
     axes.grid(alpha=0.25)
 
 
