@@ -86,6 +86,7 @@ def test_the_backfilled_share_is_told_of_a_page(store: Served) -> None:
     answer = store.get("/v1/query", featureIds=[VIX, PRICE], limit=8)
     assert answer.json()["backfilledShare"] == 0.5
     assert json.loads(answer.headers["Backfilled-Share"]) == 0.5
+    assert answer.headers["As-Stored"] == answer.json()["asStored"]
 
 
 def test_a_point_is_stale_by_the_formula_of_the_view(store: Served) -> None:

@@ -41,7 +41,7 @@ _TAGS = [
     {"name": "service", "description": "How the service is."},
 ]
 
-_EXPOSED = ("Link", "Backfilled-Share", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id")
+_EXPOSED = ("Link", "Backfilled-Share", "As-Stored", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id")
 
 
 def create_app(settings: Settings, catalog: Catalog, access: Access) -> App:

@@ -141,6 +141,7 @@ async def latest(request: Request, asked: Annotated[LatestAsked, Query()]) -> Re
         *_AWAY,
         link="The next page of the same form, rel=next.",
         backfilled_share="What share of the page's values was backfilled.",
+        as_stored="The state of the store that the read is of.",
     ),
 )
 def query(request: Request, asked: Annotated[QueryAsked, Query()]) -> Response:
@@ -150,7 +151,11 @@ def query(request: Request, asked: Annotated[QueryAsked, Query()]) -> Response:
     page = read_page(backend.layer, asked)
     request.state.points = page.points.num_rows
     tables = primed(_wire_points(backend, page))
-    headers = {"Backfilled-Share": json.dumps(page.backfilled_share), **_link(request, page.next_cursor)}
+    headers = {
+        "Backfilled-Share": json.dumps(page.backfilled_share),
+        "As-Stored": moment(page.as_stored),
+        **_link(request, page.next_cursor),
+    }
     if form is Form.JSON:
         content = json_list(b'{"points":[', (json_rows(table) for table in tables), _page_end(page))
     else:
