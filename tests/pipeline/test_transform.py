@@ -170,7 +170,7 @@ def test_views_are_made_again_only_when_the_project_changed(live: Store, monkeyp
 
     run(live)
     first = made()
-    assert len(first) == 20
+    assert len(first) == 21
     run(live)
     assert made() == first
     monkeypatch.setattr("feature_store.pipeline.transform.fingerprint", lambda: "another project")
