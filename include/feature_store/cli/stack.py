@@ -107,14 +107,24 @@ def status() -> None:
 
 
 @app.command()
-def info(as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False) -> None:
-    """Print addresses and logins."""
+def info(
+    as_json: Annotated[bool, typer.Option("--json", help="For scripts.")] = False,
+    as_env: Annotated[bool, typer.Option("--env", help="The API's address and key, for a shell to eval.")] = False,
+) -> None:
+    """Print addresses and logins.
+
+    eval "$(feature-store stack info --env)"
+    """
     try:
         handles = stack_info(open_stack())
     except FeatureStoreError as error:
         raise _failed(error) from None
     if as_json:
         typer.echo(json.dumps(handles, indent=2))
+    elif as_env:
+        typer.echo(
+            f"export FEATURE_STORE_API_URL={handles['api_url']} FEATURE_STORE_API_KEY={handles['api_key'] or ''}"
+        )
     else:
         print_addresses(Console(), handles)
 
