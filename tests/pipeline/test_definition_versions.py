@@ -39,7 +39,7 @@ def state(store: Store, relation: str, feature: str = WALCL) -> list[tuple[int, 
     """(version, ts as a date, value) of a feature in a relation, in order."""
     return store.conn.execute(
         f"""select version, ts::date::text, value from features.{relation}
-            where feature_id = %s order by version, ts""".encode(),
+            where feature_id = %s order by version, ts, available_at""".encode(),
         (feature,),
     ).fetchall()
 
