@@ -16,6 +16,7 @@ from feature_store.serving.keys import create_key
 from feature_store.stack.processes import stack_processes
 
 from .running import Running
+from .test_api_service import cmdline
 
 CONNECTIONS, SECONDS, WARM_SECONDS = 8, 600, 120
 GROWTH = 32 * 1024**2
@@ -64,7 +65,7 @@ async def load(url: str, key: str, statuses: dict[int, int]) -> None:
 
 def memory(stack: Running) -> int:
     """What the API's processes hold, in bytes."""
-    found = [p for p in stack_processes(stack.home) if "feature_store.serving.api" in " ".join(p.cmdline())]
+    found = [process for process in stack_processes(stack.home) if "feature_store.serving.api" in cmdline(process)]
     return sum(process.memory_info().rss for process in found if process.status() != psutil.STATUS_ZOMBIE)
 
 
