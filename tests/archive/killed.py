@@ -59,3 +59,8 @@ def at_write(change: str, *, commit: bool = False) -> Step:
             store.conn.commit()
 
     return step
+
+
+def at_table(table: str, event: str) -> Step:
+    """A step that dies where a table is written to."""
+    return lambda store: store.dying(table, event)

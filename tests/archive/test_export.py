@@ -13,7 +13,7 @@ from feature_store.archive import Exported, export
 from feature_store.archive.s3 import open_bucket
 from feature_store.errors import ArchiveError
 
-from .killed import Killed, Step, at_call
+from .killed import Killed, Step, at_call, at_table
 from .store import A, B, Point, Store, instant, key, table
 
 MONDAY, TUESDAY, WEDNESDAY = "2024-03-04", "2024-03-05", "2024-03-06"
@@ -203,11 +203,6 @@ def test_an_export_that_dies_between_file_and_ledger_is_made_good_by_the_next(st
     store.append(Point(MONDAY, None, available_at=LATER))
     store.export()
     assert (store.files(), store.dirty()) == ({}, set()), "a file that the ledger never knew goes too"
-
-
-def at_table(table: str, event: str) -> Step:
-    """A step that dies where a table is written to."""
-    return lambda store: store.dying(table, event)
 
 
 STEPS = {

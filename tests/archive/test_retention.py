@@ -1,7 +1,7 @@
 """Old days leave the database once the history was found to hold them: nothing is lost, whatever happens on the way."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from datetime import date, timedelta
 
 import psycopg
@@ -15,7 +15,7 @@ from feature_store.catalog import load_catalog
 from feature_store.errors import ArchiveError
 from feature_store.pipeline.late import restore_for_candidates
 
-from .killed import Step
+from .killed import Step, at_table
 from .store import COLUMNS, A, B, Point, Store, instant, key
 from .store import table as table_of
 
@@ -172,15 +172,6 @@ def at_command(tag: str, nth: int = 1) -> Step:
             store.conn.execute("drop function ops.stop")
             store.conn.execute("drop sequence ops.commands")
             store.conn.commit()
-
-    return step
-
-
-def at_table(table: str, event: str) -> Step:
-    """A step that dies where a table is written to."""
-
-    def step(store: Store) -> AbstractContextManager[None]:
-        return store.dying(table, event)
 
     return step
 

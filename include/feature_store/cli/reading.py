@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -65,8 +64,7 @@ def latest(
 
     feature-store latest macro/us/walcl_total_usd crypto/btc/price_usd
     """
-    with _layer() as layer:
-        rows = layer.latest(features or None)
+    rows = _layer().latest(features or None)
     if as_json or as_csv:
         _print(rows, as_csv=as_csv)
         return
@@ -106,12 +104,12 @@ def query(  # noqa: PLR0913 - a question has that many sides
     feature-store query crypto/btc/price_usd --since 2026-11-01 --csv > btc.csv
     """
     asked = {"as_of": as_of, "as_stored": as_stored, "strict": strict, "vintage": vintage.value}
-    with _layer() as layer:
-        if as_csv:
-            with layer.stream(features, since, until, **asked) as batches:  # type: ignore[arg-type]
-                _write_csv(batches.schema, batches)
-            return
-        rows = layer.query(features, since, until, **asked)  # type: ignore[arg-type]
+    layer = _layer()
+    if as_csv:
+        with layer.stream(features, since, until, **asked) as batches:  # type: ignore[arg-type]
+            _write_csv(batches.schema, batches)
+        return
+    rows = layer.query(features, since, until, **asked)  # type: ignore[arg-type]
     if as_json:
         _print(rows)
         return
@@ -152,15 +150,8 @@ def historical(  # noqa: PLR0913 - a question has that many sides
     feature-store historical macro/us/vix_index --from 2024-01-01 --to 2024-06-30 --max-age P10D
     feature-store historical macro/us/vix_index --spine trades.csv --out joined.parquet
     """
-    with _layer() as layer:
-        rows = layer.historical(
-            _spine(spine, since, until, every),
-            features,
-            as_stored=as_stored,
-            strict=strict,
-            max_age=max_age,
-            detail=detail,
-        )
+    instants = _spine(spine, since, until, every)
+    rows = _layer().historical(instants, features, as_stored=as_stored, strict=strict, max_age=max_age, detail=detail)
     if out is not None:
         import pyarrow.parquet as pq
 
@@ -189,8 +180,7 @@ def revisions(
     """
     if ts is not None and (since is not None or until is not None):
         raise QueryError("--ts names one point: leave out --since and --until")
-    with _layer() as layer:
-        rows = layer.revisions(feature, since, until, ts=ts)
+    rows = _layer().revisions(feature, since, until, ts=ts)
     if as_json or as_csv:
         _print(rows, as_csv=as_csv)
         return
@@ -223,21 +213,20 @@ def explain(
 
     from rich.console import Console
 
-    with _layer() as layer:
-        chosen = ts or _newest(layer, feature)
-        found = layer.explain(feature, chosen, as_of=as_of, as_stored=as_stored, strict=strict)
+    layer = _layer()
+    chosen = ts or _newest(layer, feature)
+    found = layer.explain(feature, chosen, as_of=as_of, as_stored=as_stored, strict=strict)
     if as_json:
         print_json(asdict(found))
     else:
         Console(highlight=False, soft_wrap=True).print(_tree(found))
 
 
-@contextmanager
-def _layer() -> Iterator["QueryLayer"]:
+def _layer() -> "QueryLayer":
     from feature_store.catalog import load_catalog
     from feature_store.serving import QueryLayer
 
-    yield QueryLayer(load_settings(), load_catalog())
+    return QueryLayer(load_settings(), load_catalog())
 
 
 def _newest(layer: "QueryLayer", feature: str) -> datetime:
