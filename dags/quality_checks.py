@@ -3,31 +3,10 @@
 from datetime import timedelta
 
 from airflow.sdk import dag, get_current_context, task
+from airflow.sdk.exceptions import AirflowFailException
 
 from feature_store.catalog import load_catalog
-from feature_store.quality.rules import RAW_TABLES
-
-
-@task(map_index_template="{{ table }}")
-def judge_raw_table(table: str) -> None:
-    """Great Expectations on one raw table."""
-    from feature_store.quality.judge import judge_raw
-    from feature_store.warehouse.connection import connect
-
-    context = get_current_context()
-    context["table"] = table
-    with connect() as conn:
-        judge_raw(conn, load_catalog(), context["run_id"], table, docs="later")
-
-
-@task
-def freshness() -> None:
-    """Age of each feature's newest point against its ttl, kept in quality.results."""
-    from feature_store.quality.freshness import check_freshness
-    from feature_store.warehouse.connection import connect
-
-    with connect() as conn:
-        check_freshness(conn, load_catalog(), get_current_context()["run_id"])
+from feature_store.quality.periodic import sources_checked
 
 
 @task
@@ -40,9 +19,33 @@ def reconciliation() -> int:
         return reconcile(conn, get_current_context()["run_id"]).disagreeing
 
 
+@task(map_index_template="{{ said }}")
+def check(source: str) -> int:
+    """One source: its raw tables, and every rule about its features; fails where one is blocked, is marked where one
+    warns; returns how many rules do not hold."""
+    from feature_store.errors import QualityError
+    from feature_store.quality.periodic import check_source, require_sound
+    from feature_store.settings import load_settings
+    from feature_store.warehouse.connection import connect
+
+    context, settings = get_current_context(), load_settings()
+    context["said"] = source  # type: ignore[typeddict-unknown-key]  # names the mapped task in the UI
+    with connect() as conn:
+        found = check_source(conn, settings, load_catalog(), source, context["run_id"])
+    told = len(found.failures)
+    context["said"] = f"{source} ⚠ {told}" if told else source  # type: ignore[typeddict-unknown-key]
+    for subject, result in found.failures:
+        print(f"{result.severity}: {subject}: {result.rule}: {result.observed}")  # noqa: T201 - the task's log
+    try:
+        require_sound(found, settings.data_docs_url)
+    except QualityError as error:
+        raise AirflowFailException(str(error)) from None
+    return told
+
+
 @task(trigger_rule="all_done")
 def data_docs() -> str:
-    """Rebuild the Data Docs pages."""
+    """Rebuild the Data Docs pages and put them on S3."""
     from feature_store.quality.data_docs import build_data_docs
 
     return str(build_data_docs())
@@ -61,13 +64,16 @@ def data_docs() -> str:
     },
     tags=["quality", "great-expectations"],
     doc_md="""### Is what we publish still true and fresh?
-Hourly: the raw tables against their suites, every feature's age against its ttl, two sources of one quantity against
-each other. Results: `quality.results`, `quality.reconciliation` and the Data Docs.""",
+Hourly, a task for each source: its raw tables against their suites, and of each of its features coverage, gaps,
+freshness, frozen values, outliers, venues that are missing, what waits in `raw.rejects`, and whether a second source
+of the same quantity agrees. A blocked feature fails the task with feature, rule, what was observed and expected; a
+warning marks it with ⚠. Both are told once, as an incident, to the log and to FEATURE_STORE_ALERT_WEBHOOK, and once
+more when it is over. `feature-store quality` shows the same now. Results: `quality.results`, `quality.findings`,
+`quality.incidents`, `quality.reconciliation` and the Data Docs.""",
 )
 def quality_checks() -> None:
-    """Checks, then their pages."""
-    tables = [table.name for table in RAW_TABLES]
-    [judge_raw_table.expand(table=tables), freshness(), reconciliation()] >> data_docs()
+    """Sources against each other, each for itself, then the pages."""
+    reconciliation() >> check.expand(source=sources_checked(load_catalog())) >> data_docs()
 
 
 quality_checks()

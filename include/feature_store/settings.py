@@ -137,6 +137,11 @@ class Settings(BaseSettings):
         return self.s3_endpoint or f"http://127.0.0.1:{self.port_s3}"
 
     @property
+    def data_docs_url(self) -> str:
+        """Where Airflow's UI shows Data Docs."""
+        return f"http://127.0.0.1:{self.port_airflow}/feature-store/data-docs/"
+
+    @property
     def replay_url(self) -> str:
         """Where the replay server listens."""
         return self.replay_base_url or f"http://127.0.0.1:{self.port_replay}"

@@ -56,12 +56,21 @@ select
   histories.available_at,
   histories.available_basis,
   histories.is_provisional,
-  coalesce(
-    histories.confidence,
-    (source.reliability * case when histories.is_provisional then 0.8 else 1 end * histories.share)::double precision
-  ) as confidence,
-  histories.meta,
+  -- What a publisher says of its own value stands.
+  coalesce(histories.confidence, quality.confidence_of(lowered.factors)) as confidence,
+  histories.meta
+  || case
+    when histories.confidence is null and lowered.factors - 'source' <> '{}'
+      then jsonb_build_object('confidence', lowered.factors)
+    else '{}'
+  end as meta,
   jsonb_build_array(jsonb_build_object('fetch', histories.fetch_id)) || coalesce(histories.evidence, '[]') as evidence
 from histories
 left join {{ source('registry', 'current_sources') }} as source on histories.source_slug = source.slug
+cross join lateral (
+  select
+    quality.factors_at_ingest(
+      source.reliability, histories.share, histories.is_provisional, histories.available_basis
+    ) as factors
+) as lowered
 where histories.is_newest_reading and (source.slug is not null or histories.source_slug = 'publish')

@@ -300,11 +300,31 @@ class SourceRef(Contract):
     schema_name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] = Field(alias="schema")
 
 
+class Jump(Contract):
+    """How far a value may lie from those before it: as a factor, or as an amount in the feature's unit.
+
+    The kind also says how the feature's changes are measured: in logarithms, or as differences.
+    """
+
+    factor: Annotated[float, Field(gt=1, allow_inf_nan=False)] | None = None
+    amount: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        if (self.factor is None) == (self.amount is None):
+            raise ValueError("give exactly one of factor (above 1) and amount (above 0, in the feature's unit)")
+        return self
+
+
 class Quality(Contract):
     """What a plausible value looks like."""
 
     expected_range: tuple[float, float]
     seasonal: bool
+    jump: Jump | None = None
+    """A value further than this from both the one before and the median of five before is kept out; absent: none is."""
+    repeats: Annotated[int, Field(ge=1)] | None = None
+    """How often in a row the same value may come; absent: as often as it likes."""
 
     @model_validator(mode="after")
     def _range_ascends(self) -> Self:

@@ -12,7 +12,6 @@ from feature_store.catalog.checks import check_catalog
 from feature_store.catalog.contracts import (
     DERIVED_SOURCE,
     FeatureSpec,
-    Quality,
     SeriesSpec,
     Source,
     SourceRef,
@@ -117,7 +116,7 @@ def _with_twin(feature: FeatureSpec) -> Iterable[FeatureSpec]:
             description=f"{feature.description.rstrip('.')}, seasonally adjusted.",
             tags=(*feature.tags, "seasonally-adjusted"),
             source=SourceRef.model_validate({"id": DERIVED_SOURCE, "class": "derived", "schema": "seasonal_factors"}),
-            quality=Quality(expected_range=feature.quality.expected_range, seasonal=False),
+            quality=feature.quality.model_copy(update={"seasonal": False}),
             inputs=(feature.id,),
             writers=("connector",),
         )

@@ -1,15 +1,107 @@
-"""`feature-store quality`: the expectation suites and their pages."""
+"""`feature-store quality`: how every feature fares, the expectation suites and their pages."""
 
-from typing import Annotated
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from feature_store.catalog import load_catalog
+from feature_store.cli.options import AsJson, print_json, print_table
 from feature_store.errors import QualityError
 from feature_store.quality.data_docs import build_data_docs
 from feature_store.quality.suites import drifted, write_suites
+from feature_store.settings import load_settings
+from feature_store.warehouse.connection import connect
 
-app = typer.Typer(help="The expectation suites and their pages.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from feature_store.quality.checks import Checked
+
+app = typer.Typer(help="How every feature fares; the expectation suites and their pages.")
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+@app.callback(invoke_without_command=True)
+def quality(context: typer.Context, as_json: AsJson = False) -> None:
+    """Show of each feature its coverage, freshness, outliers, verdict and newest values, as they are now.
+
+    feature-store quality --json
+    """
+    if context.invoked_subcommand is not None:
+        return
+    from feature_store.quality.checks import check_features
+
+    catalog = load_catalog()
+    with connect() as conn:
+        found = check_features(conn, load_settings(), catalog, list(catalog.features.values()))
+    if as_json:
+        print_json({"features": [_as_json(checked) for checked in found]})
+        return
+    print_table("quality", [_row(checked) for checked in found])
+    for checked in found:
+        for result in checked.failures:
+            typer.echo(f"{result.severity}: {result}")
+
+
+def _row(checked: "Checked") -> dict[str, Any]:
+    primary = checked.failures[0].rule if checked.failures else ""
+    ratio = _ratio(checked)
+    return {
+        "feature": checked.feature.id,
+        "coverage": f"{checked.coverage.ratio:.1%}",
+        "age / ttl": "" if ratio is None else f"{ratio:.2f}",
+        "outliers": checked.outliers,
+        "verdict": f"{checked.verdict} {primary}".strip(),
+        "newest values": _sparkline(checked.values),
+    }
+
+
+def _as_json(checked: "Checked") -> dict[str, Any]:
+    primary = checked.failures[0] if checked.failures else None
+    return {
+        "feature_id": checked.feature.id,
+        "verdict": checked.verdict,
+        "check": primary and primary.rule,
+        "message": primary and str(primary),
+        "coverage": {
+            "ratio": checked.coverage.ratio,
+            "present": checked.coverage.present,
+            "expected": checked.coverage.expected,
+            "longest_gap": checked.coverage.missing,
+        },
+        "freshness": {
+            "age_ms": checked.age and round(checked.age / timedelta(milliseconds=1)),
+            "ttl_ms": checked.feature.ttl_ms,
+            "ratio": _ratio(checked),
+        },
+        "outliers": checked.outliers,
+        "checks": [
+            {
+                "rule": result.rule,
+                "severity": result.severity,
+                "success": result.success,
+                "observed": result.observed,
+                "expected": result.expected,
+                "reason": result.reason,
+            }
+            for result in checked.results
+        ],
+        "sparkline": _sparkline(checked.values),
+        "values": checked.values,
+    }
+
+
+def _ratio(checked: "Checked") -> float | None:
+    from feature_store.quality.freshness import ratio_of
+
+    return ratio_of(checked.feature, checked.age)
+
+
+def _sparkline(values: tuple[float, ...]) -> str:
+    """The values as bars between their least and their greatest."""
+    low, high = min(values, default=0), max(values, default=0)
+    scale = (len(_BARS) - 1) / (high - low) if high > low else 0
+    return "".join(_BARS[round((value - low) * scale)] for value in values)
 
 
 @app.command()

@@ -14,10 +14,8 @@ from feature_store.catalog.contracts import RateLimit
 from feature_store.errors import ReplayError
 from feature_store.pipeline.streams import ingest_stream
 from feature_store.pipeline.transform import transform
-from feature_store.quality.freshness import check_freshness
-from feature_store.quality.judge import judge_raw
+from feature_store.quality.periodic import check_source, sources_checked
 from feature_store.quality.reconciliation import reconcile
-from feature_store.quality.rules import RAW_TABLES
 from feature_store.settings import Settings
 from feature_store.warehouse.loading import Counts
 from feature_store.warehouse.news import has_news
@@ -105,10 +103,9 @@ def _live(
         done = transform(conn, catalog, settings, run_id)
         lived.appended, lived.blocked = lived.appended + done.appended, done.blocked
     if _is_due((QUALITY_CRON,), before, at):
-        for table in RAW_TABLES:
-            judge_raw(conn, catalog, run_id, table.name, docs="never", home=settings.home)
-        check_freshness(conn, catalog, run_id)
         reconcile(conn, run_id)
+        for name in sources_checked(catalog):
+            check_source(conn, settings, catalog, name, run_id, docs="never")
     if _is_due((settings.parquet_batch_cron,), before, at):
         lived.files += export(conn, settings).written
     if _is_due((HISTORY_CRON,), before, at):

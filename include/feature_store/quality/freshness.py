@@ -1,67 +1,40 @@
 """Freshness: how old the newest point of each feature is, measured against its ttl."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
-import psycopg
-
-from feature_store import clock
-from feature_store.catalog import Catalog, FeatureSpec
-from feature_store.quality.results import RuleResult, plain, record_results
-from feature_store.settings import load_settings
+from feature_store.catalog import FeatureSpec
+from feature_store.quality.results import RuleResult, plain
 
 SUITE = "freshness"
 
 
-def check_freshness(
-    conn: psycopg.Connection, catalog: Catalog, run_id: str = "manual", max_ratio: float | None = None
-) -> list[dict[str, object]]:
-    """Compare each feature's age with its ttl, add the results to `quality.results` and return them.
-
-    A feature that a connector feeds and that has no point fails. A feature whose source has no connector yet
-    is left out, and so is a derived or published one before its first point. `max_ratio` defaults to
-    FEATURE_DQ_FRESHNESS_MAX_RATIO.
-    """
-    limit = load_settings().dq_freshness_max_ratio if max_ratio is None else max_ratio
-    ages: dict[str, timedelta | None] = dict(conn.execute("select feature_id, age from features.latest").fetchall())
-    now = clock.now(conn)
-    results = [
-        _result(feature, ages.get(feature.id), limit)
-        for feature in catalog.features.values()
-        if feature.id in ages or (feature.is_connected and catalog.connected(feature.source.id))
-    ]
-    record_results(conn, run_id, now, SUITE, results)
-    conn.commit()
-    return [
-        {
-            "feature_id": result.feature,
-            "rule": result.rule,
-            "success": result.success,
-            "ratio": _ratio(catalog.features[str(result.feature)], ages.get(str(result.feature))),
-            "observed": result.observed,
-            "expected": result.expected,
-        }
-        for result in results
-    ]
+def freshness_results(
+    features: Sequence[FeatureSpec], ages: Mapping[str, timedelta], max_ratio: float
+) -> Iterator[RuleResult]:
+    """For each feature whether its newest point is young enough; one that has none fails."""
+    for feature in features:
+        ratio = ratio_of(feature, ages.get(feature.id))
+        ttl = timedelta(milliseconds=feature.ttl_ms)
+        yield RuleResult(
+            suite=SUITE,
+            rule="freshness",
+            severity="block",
+            scope="table",
+            feature=feature.id,
+            success=ratio is not None and ratio <= max_ratio,
+            checked=None,
+            failed=None,
+            observed="no point"
+            if ratio is None
+            else f"an age of {_words(ages[feature.id])}, {plain(round(ratio, 3))} of its ttl",
+            expected=f"an age of at most {plain(max_ratio)} times its ttl of {_words(ttl)}",
+            reason="FEATURE_DQ_FRESHNESS_MAX_RATIO; while its calendar is closed a feature does not age",
+        )
 
 
-def _result(feature: FeatureSpec, age: timedelta | None, limit: float) -> RuleResult:
-    ratio = _ratio(feature, age)
-    ttl = timedelta(milliseconds=feature.ttl_ms)
-    return RuleResult(
-        rule="freshness",
-        severity="warn",
-        scope="table",
-        feature=feature.id,
-        success=ratio is not None and ratio <= limit,
-        checked=None,
-        failed=None,
-        observed="no point" if age is None else f"an age of {_words(age)}, {plain(round(ratio or 0, 3))} of its ttl",
-        expected=f"an age of at most {plain(limit)} times its ttl of {_words(ttl)}",
-        reason="FEATURE_DQ_FRESHNESS_MAX_RATIO; while its calendar is closed a feature does not age",
-    )
-
-
-def _ratio(feature: FeatureSpec, age: timedelta | None) -> float | None:
+def ratio_of(feature: FeatureSpec, age: timedelta | None) -> float | None:
+    """Age over ttl; None without a point."""
     return None if age is None else age / timedelta(milliseconds=feature.ttl_ms)
 
 

@@ -1,13 +1,17 @@
 """Judge before publishing: what breaks a blocking rule leaves the candidates for raw.rejects, the rest stays.
 
+Two suites say so: one of the candidates as they are, one of how they compare with the points before them. What breaks a
+warning stays, with less confidence.
+
 A blocked row is never lost: it stays an open reject and comes back to the candidates with every later judgement.
 Once it passes, because the catalog's range was widened or time went by, its reject is resolved.
 """
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -19,16 +23,19 @@ from feature_store import clock
 from feature_store.catalog import Catalog
 from feature_store.errors import QualityError
 from feature_store.quality import project
+from feature_store.quality.changes import compare_candidates
+from feature_store.quality.confidence import lower_confidence
 from feature_store.quality.data_docs import publish, shown_lately
+from feature_store.quality.findings import find
 from feature_store.quality.rejects import reconsider, reject
 from feature_store.quality.results import RuleResult, Verdict, id_of, meta_of, read_result, record
-from feature_store.quality.rules import CANDIDATES, RAW_TABLES
+from feature_store.quality.rules import CANDIDATES, CHANGES, RAW_TABLES
 from feature_store.quality.suites import raw_suite
 from feature_store.settings import load_settings
 from feature_store.warehouse.connection import connect
 
 if TYPE_CHECKING:
-    from great_expectations.core import ExpectationSuiteValidationResult, ExpectationValidationResult
+    from great_expectations.core import ExpectationSuiteValidationResult
     from great_expectations.data_context.data_context.file_data_context import FileDataContext
 
 log = logging.getLogger(__name__)
@@ -66,13 +73,18 @@ def judge(
         if verdict.checked == 0:
             return verdict
         with project.opened(catalog, home, _dsn(conn)) as context:
-            found = project.run_suite(context, CANDIDATES, verdict.checked_at, features)
+            found = [project.run_suite(context, CANDIDATES, verdict.checked_at, features)]
+            if not _fatal(_read(context, found, verdict)):
+                compare_candidates(conn, _dsn(conn), catalog)
+                found.append(project.run_suite(context, CHANGES, verdict.checked_at, features))
             verdict = _read(context, found, verdict)
             if _fatal(verdict):
                 raise _refused(conn, _shown(context, found, verdict, home, docs), "features.candidates")
-            failing = project.failing_rows(context, CANDIDATES, verdict.checked_at, _failed(found))
+            failing = [row for result in found for row in _failing(context, result, verdict.checked_at)]
             with conn.transaction():
-                kept = reject(conn, catalog, failing)
+                kept = reject(conn, catalog, [row for row in failing if row.severity == "block"])
+                find(conn, run_id, [row for row in failing if row.beside])
+                lower_confidence(conn, [row for row in failing if row.severity == "warn"])
                 record(conn, verdict)
             conn.commit()
             verdict = replace(verdict, blocked=kept.blocked, newly_blocked=kept.newly_blocked, resolved=kept.resolved)
@@ -94,19 +106,37 @@ def judge_raw(
 
     Raises QualityError when a blocking rule fails: the columns, a null in a required one, a key twice.
     """
-    home = (home or load_settings().home).resolve()
-    with _connected(database) as conn:
-        _check_exists(conn, "raw", table)
-        verdict = _empty(conn, run_id, raw_suite(table), "raw", table)
-        with project.opened(catalog, home, _dsn(conn)) as context:
-            found = project.run_suite(context, verdict.suite, verdict.checked_at, ())
-            verdict = _shown(context, found, _read(context, found, verdict), home, docs)
-        if _fatal(verdict):
-            raise _refused(conn, verdict, f"raw.{table}")
-        record(conn, verdict)
-        conn.commit()
-    log.info("%s", verdict)
+    [verdict] = judge_raw_tables(database, catalog, run_id, [table], docs=docs, home=home)
+    if _fatal(verdict):
+        raise _refusal(verdict, f"raw.{table}")
     return verdict
+
+
+def judge_raw_tables(
+    database: str | psycopg.Connection,
+    catalog: Catalog,
+    run_id: str,
+    tables: Sequence[str],
+    *,
+    docs: Docs = "always",
+    home: Path | None = None,
+) -> list[Verdict]:
+    """Judge raw tables, each by its suite; raises nothing, whatever is found: the verdicts say it."""
+    home = (home or load_settings().home).resolve()
+    verdicts = []
+    with _connected(database) as conn:
+        for table in tables:
+            _check_exists(conn, "raw", table)
+        with project.opened(catalog, home, _dsn(conn)) as context:
+            for table in tables:
+                verdict = _empty(conn, run_id, raw_suite(table), "raw", table)
+                found = [project.run_suite(context, verdict.suite, verdict.checked_at, ())]
+                verdict = _shown(context, found, _read(context, found, verdict), home, docs)
+                record(conn, verdict)
+                verdicts.append(verdict)
+                log.info("%s", verdict)
+        conn.commit()
+    return verdicts
 
 
 @contextmanager
@@ -139,15 +169,22 @@ def _empty(conn: psycopg.Connection, run_id: str, suite: str, schema: str, table
     return Verdict(run_id, suite, checked_at=now, checked=row[0])
 
 
-def _read(context: "FileDataContext", found: "ExpectationSuiteValidationResult", verdict: Verdict) -> Verdict:
-    """The verdict with what was found, in the suite's order."""
-    order = {e.id: n for n, e in enumerate(context.suites.get(verdict.suite).expectations)}
-    found.results.sort(key=lambda result: order[id_of(result)])  # those that broke off came first
-    return replace(verdict, results=tuple(read_result(result, verdict.checked) for result in found.results))
+def _read(context: "FileDataContext", found: Sequence["ExpectationSuiteValidationResult"], verdict: Verdict) -> Verdict:
+    """The verdict with what was found, in the suites' order."""
+    results: list[RuleResult] = []
+    for of_suite in found:
+        order = {e.id: n for n, e in enumerate(context.suites.get(of_suite.suite_name).expectations)}
+        of_suite.results.sort(key=lambda result: order[id_of(result)])  # those that broke off came first
+        results += [read_result(result, of_suite.suite_name, verdict.checked) for result in of_suite.results]
+    return replace(verdict, results=tuple(results))
 
 
 def _shown(
-    context: "FileDataContext", found: "ExpectationSuiteValidationResult", verdict: Verdict, home: Path, docs: Docs
+    context: "FileDataContext",
+    found: Sequence["ExpectationSuiteValidationResult"],
+    verdict: Verdict,
+    home: Path,
+    docs: Docs,
 ) -> Verdict:
     """The verdict with its pages, where it gets any."""
     is_due = bool(verdict.newly_blocked or _fatal(verdict)) or not shown_lately(home, verdict.suite)
@@ -157,21 +194,27 @@ def _shown(
 
 
 def _publish(
-    context: "FileDataContext", found: "ExpectationSuiteValidationResult", verdict: Verdict, home: Path, is_later: bool
+    context: "FileDataContext",
+    found: Sequence["ExpectationSuiteValidationResult"],
+    verdict: Verdict,
+    home: Path,
+    is_later: bool,
 ) -> Path | None:
     try:
-        key = project.keep_result(context, verdict.suite, found, verdict.run_id, verdict.checked_at)
-        return None if is_later else publish(context, home, [key])
+        keys = [project.keep_result(context, result, verdict.run_id, verdict.checked_at) for result in found]
+        return None if is_later else publish(context, home, keys)
     except Exception:
         # Whatever happens to a page, the data is judged.
         log.exception("Data Docs of run %s could not be built", verdict.run_id)
         return None
 
 
-def _failed(found: "ExpectationSuiteValidationResult") -> list["ExpectationValidationResult"]:
-    """The blocking rules that single rows break."""
-    failed = [(result, meta_of(result)) for result in found.results if not result.success]
-    return [r for r, meta in failed if meta["severity"] == "block" and meta["scope"] == "row"]
+def _failing(
+    context: "FileDataContext", found: "ExpectationSuiteValidationResult", now: datetime
+) -> list[project.Failing]:
+    """The rows that break a rule about rows."""
+    failed = [result for result in found.results if not result.success and meta_of(result)["scope"] == "row"]
+    return project.failing_rows(context, found.suite_name, now, failed)
 
 
 def _fatal(verdict: Verdict) -> list[RuleResult]:
@@ -183,6 +226,10 @@ def _refused(conn: psycopg.Connection, verdict: Verdict, table: str) -> QualityE
     """Record the verdict and say why the table is refused."""
     record(conn, verdict)
     conn.commit()
+    return _refusal(verdict, table)
+
+
+def _refusal(verdict: Verdict, table: str) -> QualityError:
     lines = "\n  ".join(map(str, _fatal(verdict)))
     where = f"\nData Docs: {verdict.docs.as_uri()}" if verdict.docs else ""
     return QualityError(f"{table} is refused, and nothing of it goes on:\n  {lines}{where}")

@@ -5,7 +5,7 @@ Great Expectations is imported in functions: it takes seconds, and most of this 
 
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from psycopg.conninfo import conninfo_to_dict
 
 from feature_store.catalog import Catalog
-from feature_store.quality.results import id_of, meta_of
-from feature_store.quality.rules import CANDIDATES, KEY, RAW_TABLES
+from feature_store.quality.results import id_of, meta_of, plain
+from feature_store.quality.rules import CANDIDATES, CHANGES, KEY, RAW_TABLES, Severity
 from feature_store.quality.suites import CONFIG, PROJECT, drifted, raw_suite, write_suites
 
 if TYPE_CHECKING:
@@ -26,17 +26,22 @@ if TYPE_CHECKING:
     from great_expectations.datasource.fluent.interfaces import Batch
 
 
+BESIDE = ("value", "value_before", "low", "high", "score")
+"""What Data Docs and reasons tell of a candidate that changed oddly, besides its key."""
+
+
 @dataclass(frozen=True)
 class _Place:
-    """Where the table of a suite is found in the project, and what identifies its rows."""
+    """Where the table of a suite is found in the project, and what is told of a failing row: its key, and more."""
 
     datasource: str
     asset: str
-    key: tuple[str, ...]
+    told: tuple[str, ...]
 
 
 _PLACES = {
-    CANDIDATES: _Place("features", "candidates", KEY),
+    CANDIDATES: _Place("features", CANDIDATES, KEY),
+    CHANGES: _Place("quality", CHANGES, (*KEY, *BESIDE)),
     **{raw_suite(table.name): _Place("raw", table.name, table.key) for table in RAW_TABLES},
 }
 
@@ -53,9 +58,27 @@ class Failing:
     version: int
     ts: datetime
     available_at: datetime
+    severity: Severity
     column: str
     observed: object
     expected: str
+    beside: Mapping[str, Any]
+    """What the rules about change tell besides: value, value_before, low, high, score; empty for the others."""
+
+    @property
+    def reason(self) -> str:
+        """What was observed and what was expected."""
+        return f"{self._observed()}; expected {self.expected}"
+
+    def _observed(self) -> str:
+        if not self.beside:
+            return f"{self.column} is {plain(self.observed)}"
+        value, before, low, high = (self.beside[name] for name in ("value", "value_before", "low", "high"))
+        if self.column == "repeats":
+            return f"value is {plain(value)}, {self.observed} times in a row"
+        power = f", 10^{self.observed} times what it was" if self.column == "unit_power" else ""
+        band = "" if low is None else f"; a usual one lies from {plain(low)} to {plain(high)}"
+        return f"value is {plain(value)}{power}, after {plain(before)}{band}"
 
 
 @contextmanager
@@ -113,15 +136,11 @@ def failing_rows(
     wanted = {id_of(result) for result in failed}
     chosen = [e for e in context.suites.get(suite_name).expectations if e.id in wanted]
     again = _validate(context, suite_name, chosen, now, most)
-    return [row for result in again.results for row in _rows(result)]
+    return [row for result in again.results for row in _rows(suite_name, result)]
 
 
 def keep_result(
-    context: "FileDataContext",
-    suite_name: str,
-    result: "ExpectationSuiteValidationResult",
-    run_id: str,
-    now: datetime,
+    context: "FileDataContext", result: "ExpectationSuiteValidationResult", run_id: str, now: datetime
 ) -> "ValidationResultIdentifier":
     """Store a result where Data Docs find it, under the run's name."""
     from great_expectations.core.run_identifier import RunIdentifier
@@ -134,7 +153,7 @@ def keep_result(
     run = RunIdentifier(run_name=re.sub(r"[^\w.+-]", "-", run_id), run_time=now)
     result.meta["run_id"] = run
     result.meta["validation_time"] = run.run_time
-    suite = ExpectationSuiteIdentifier(name=suite_name)
+    suite = ExpectationSuiteIdentifier(name=result.suite_name)
     key = ValidationResultIdentifier(batch_identifier=result.batch_id, expectation_suite_identifier=suite, run_id=run)
     context.validation_results_store.store_validation_results(
         suite_validation_result=result,
@@ -155,14 +174,14 @@ def _validate(
     result_format: dict[str, Any] = {
         "result_format": "COMPLETE",
         "partial_unexpected_count": examples,
-        "unexpected_index_column_names": list(place.key),
+        "unexpected_index_column_names": list(place.told),
         "return_unexpected_index_query": False,
     }
     suite = gx.ExpectationSuite(name=suite_name, expectations=[e.configuration for e in expectations])
     return batch.validate(suite, result_format=result_format, expectation_parameters={"now": now})
 
 
-def _rows(result: "ExpectationValidationResult") -> Iterator[Failing]:
+def _rows(suite_name: str, result: "ExpectationValidationResult") -> Iterator[Failing]:
     meta = meta_of(result)
     assert result.expectation_config is not None
     column = str(result.expectation_config.kwargs["column"])
@@ -173,9 +192,11 @@ def _rows(result: "ExpectationValidationResult") -> Iterator[Failing]:
             version=row["version"],
             ts=row["ts"],
             available_at=row["available_at"],
+            severity=meta["severity"],
             column=column,
             observed=row[column],
             expected=meta["expected"],
+            beside={name: row[name] for name in BESIDE if name in row and suite_name == CHANGES},
         )
 
 

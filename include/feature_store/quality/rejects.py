@@ -8,8 +8,7 @@ import psycopg
 from feature_store.catalog import Catalog
 from feature_store.catalog.contracts import DERIVED_SOURCE, PUBLISH_SOURCE, PUBLISH_STREAM
 from feature_store.quality.project import Failing
-from feature_store.quality.results import plain
-from feature_store.quality.rules import candidate_rules
+from feature_store.quality.rules import candidate_rules, change_rules
 
 # A point that is among the candidates again says itself what there is of it: its old rejects stay out of it.
 _RECONSIDER = """
@@ -99,7 +98,7 @@ def reject(conn: psycopg.Connection, catalog: Catalog, failing: Sequence[Failing
     with conn.cursor().copy("copy blocked from stdin") as copy:
         for row in failing:
             copy.write_row((
-                row.feature_id, row.version, row.ts, row.available_at, row.rule, _reason(row),
+                row.feature_id, row.version, row.ts, row.available_at, row.rule, row.reason,
                 *_origin(catalog, row.feature_id),
             ))  # fmt: skip
     # Without statistics the planner takes these tables for tiny.
@@ -114,10 +113,6 @@ def reject(conn: psycopg.Connection, catalog: Catalog, failing: Sequence[Failing
     return Kept(blocked, inserted, resolved)
 
 
-def _reason(row: Failing) -> str:
-    return f"{row.column} is {plain(row.observed)}; expected {row.expected}"
-
-
 def _origin(catalog: Catalog, feature_id: str) -> tuple[str, str | None]:
     """Source slug and stream of a feature; what the catalog does not know was made by this store."""
     feature = catalog.features.get(feature_id)
@@ -129,7 +124,7 @@ def _origin(catalog: Catalog, feature_id: str) -> tuple[str, str | None]:
 
 
 def _row_rules(catalog: Catalog) -> list[str]:
-    rules = candidate_rules(catalog)
+    rules = [*candidate_rules(catalog), *change_rules(catalog)]
     return sorted({rule.name for rule in rules if rule.scope == "row" and rule.severity == "block"})
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class RuleResult:
     """How one rule fared."""
 
+    suite: str
     rule: str
     severity: Severity
     scope: Scope
@@ -80,13 +81,14 @@ class Verdict:
         return "\n".join(lines)
 
 
-def read_result(result: "ExpectationValidationResult", total: int) -> RuleResult:
-    """Put a result of Great Expectations into our words; `total` is how many rows the table has."""
+def read_result(result: "ExpectationValidationResult", suite: str, total: int) -> RuleResult:
+    """Put a result of a suite into our words; `total` is how many rows the table has."""
     meta = meta_of(result)
     found: Mapping[str, Any] = result.result or {}
     failed = found.get("unexpected_count")
     checked = found.get("element_count", total if failed is not None else None)
     return RuleResult(
+        suite=suite,
         rule=meta["rule"],
         severity=meta["severity"],
         scope=meta["scope"],
@@ -114,12 +116,10 @@ def id_of(result: "ExpectationValidationResult") -> str:
 
 def record(conn: psycopg.Connection, verdict: Verdict) -> None:
     """Add a verdict to the history."""
-    record_results(conn, verdict.run_id, verdict.checked_at, verdict.suite, verdict.results)
+    record_results(conn, verdict.run_id, verdict.checked_at, verdict.results)
 
 
-def record_results(
-    conn: psycopg.Connection, run_id: str, checked_at: datetime, suite: str, results: Iterable[RuleResult]
-) -> None:
+def record_results(conn: psycopg.Connection, run_id: str, checked_at: datetime, results: Iterable[RuleResult]) -> None:
     """Add results of a run to the history."""
     with conn.cursor() as cursor:
         cursor.executemany(
@@ -129,7 +129,7 @@ def record_results(
                values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)""",
             [
                 (
-                    run_id, checked_at, suite, r.feature, r.rule, r.severity, r.success, r.checked, r.failed,
+                    run_id, checked_at, r.suite, r.feature, r.rule, r.severity, r.success, r.checked, r.failed,
                     r.observed, r.expected, r.reason,
                 )
                 for r in results
@@ -157,6 +157,11 @@ def _problem(result: "ExpectationValidationResult") -> str | None:
 
 
 def _columns(found: Mapping[str, Any]) -> str | None:
+    if isinstance(found.get("observed_value"), str):
+        return f"type {found['observed_value']}"
+    if "unexpected_rows" in found.get("details", {}):
+        rows = found["details"]["unexpected_rows"]
+        return f"{found['observed_value']} rows" + (f", for example {_named(rows[0])}" if rows else "")
     if "details" not in found and "unexpected_count" not in found:
         return "all columns"
     differing = found.get("details", {}).get("mismatched", {})
@@ -175,4 +180,8 @@ def _rows(found: Mapping[str, Any], checked: int | None, failed: int | None) -> 
     examples = found.get("partial_unexpected_index_list") or found.get("partial_unexpected_list") or []
     if not examples or not isinstance(examples[0], Mapping):
         return rows
-    return f"{rows}, for example " + ", ".join(f"{name} {plain(value)}" for name, value in examples[0].items())
+    return f"{rows}, for example {_named(examples[0])}"
+
+
+def _named(row: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {plain(value)}" for name, value in row.items() if value is not None)

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from feature_store.catalog import Catalog, FeatureSpec
-from feature_store.catalog.contracts import PUBLISH_TABLE
+from feature_store.catalog.contracts import PUBLISH_TABLE, Jump
 
 Severity = Literal["block", "warn"]
 Scope = Literal["row", "table"]
 
 CANDIDATES = "candidates"
 """The suite, and the table in schema `features`, of what may be published."""
+
+CHANGES = "candidate_changes"
+"""The suite, and the table in schema `quality`, of how candidates compare with the points before them."""
 
 KEY = ("feature_id", "version", "ts", "available_at")
 """What makes a candidate the one it is."""
@@ -54,6 +57,8 @@ class RawTable:
     key: tuple[str, ...]
     required: tuple[str, ...]
     """Columns that are never null, the key included."""
+    never_falls: str | None = None
+    """A column that only grows with ts."""
 
     @property
     def name(self) -> str:
@@ -72,8 +77,39 @@ _KEY_OF_A_READING = ("series", "ts", "fetch_id", "reading")
 _REQUIRED = ("series", "ts", "fetch_id", "reading", "fetched_at", "available_at")
 
 
-def _table(slug: str, stream: str, *values: str) -> RawTable:
-    return RawTable(slug, stream, ("series", "ts", *values, *_LOADED), _KEY_OF_A_READING, _REQUIRED)
+_TYPES = {
+    "series": "TEXT",
+    "ts": "TIMESTAMP WITH TIME ZONE",
+    "fetch_id": "BIGINT",
+    "reading": "INTEGER",
+    "fetched_at": "TIMESTAMP WITH TIME ZONE",
+    "available_at": "TIMESTAMP WITH TIME ZONE",
+    "available_basis": "TEXT",
+    "is_provisional": "BOOLEAN",
+}
+"""Of the columns that every table has; the numbers of a source are checked as they are loaded."""
+
+# Of each fetch once, for a table has thousands of its rows.
+_OUT_OF_ORDER = """
+select fetch_id, fetched_at, before
+from (
+  select fetch_id, fetched_at, lag(fetched_at) over (order by fetch_id) as before
+  from (select distinct fetch_id, fetched_at from {batch}) as fetches
+) as ordered
+where fetched_at < before - interval '1 hour'
+"""
+_FALLING = """
+select series, ts, {column}, before
+from (
+  select series, ts, {column}, lag({column}) over (partition by series order by ts, fetch_id, reading) as before
+  from {{batch}}
+) as ordered
+where {column} < before
+"""
+
+
+def _table(slug: str, stream: str, *values: str, never_falls: str | None = None) -> RawTable:
+    return RawTable(slug, stream, ("series", "ts", *values, *_LOADED), _KEY_OF_A_READING, _REQUIRED, never_falls)
 
 
 RAW_TABLES = (
@@ -99,7 +135,7 @@ RAW_TABLES = (
     _table("defillama", "protocols", "tvl", "protocols", "unknown"),
     _table("defillama", "historical_chain_tvl", "tvl"),
     _table("blockchain", "hash_rate", "value"),
-    _table("blockchain", "total_bitcoins", "value"),
+    _table("blockchain", "total_bitcoins", "value", never_falls="value"),
     _table("blockchain", "market_price", "value"),
     _table(
         "etherscan", "gasoracle",
@@ -162,7 +198,27 @@ def candidate_rules(catalog: Catalog) -> Iterator[Rule]:
     for column in _ALWAYS_KNOWN:
         yield _not_null(column, "row", "only a value may be missing: that is how a source withdraws it")
     for feature in catalog.features.values():
+        if feature.quality.expected_range[0] >= 0:
+            yield _sign(feature)
         yield _expected_range(feature)
+
+
+def change_rules(catalog: Catalog) -> Iterator[Rule]:
+    """The rules of `quality.candidate_changes`."""
+    for feature in catalog.features.values():
+        if feature.quality.jump is not None:
+            yield from _jumps(feature, feature.quality.jump)
+        yield Rule(
+            "outlier",
+            "expect_column_values_to_be_between",
+            {"column": "score", "max_value": 1.0, "row_condition": _of(feature)},
+            expected="a change within 10 robust standard deviations, or twice the 99th percentile, of the 250 before",
+            reason="at most 0.5 % of the points of any real history lie beyond, and a slip of a digit does",
+            severity="warn",
+            feature=feature.id,
+        )
+        if feature.quality.repeats is not None:
+            yield from _repetitions(feature, feature.quality.repeats)
 
 
 def raw_rules(catalog: Catalog, table: RawTable) -> Iterator[Rule]:
@@ -170,7 +226,29 @@ def raw_rules(catalog: Catalog, table: RawTable) -> Iterator[Rule]:
     yield _columns(table.columns, "connector and migrations must mean the same table")
     for column in table.required:
         yield _not_null(column, "table", "the loader knows it of every row")
+    for column in table.columns:
+        if column in _TYPES:
+            yield _of_type(column, _TYPES[column])
     yield _unique(table.key, "a row added twice would look like two versions")
+    yield Rule(
+        "fetched_in_order",
+        "unexpected_rows_expectation",
+        {"unexpected_rows_query": _OUT_OF_ORDER},
+        expected="later fetches with later instants, give or take an hour",
+        reason="what is a correction of what depends on it; two runs at once may land in the other order",
+        severity="warn",
+        scope="table",
+    )
+    if table.never_falls is not None:
+        yield Rule(
+            "never_falls",
+            "unexpected_rows_expectation",
+            {"unexpected_rows_query": _FALLING.format(column=table.never_falls)},
+            expected=f"{table.never_falls} that never falls with time",
+            reason="what has been mined stays mined",
+            severity="warn",
+            scope="table",
+        )
     yield _known_feature(catalog) if table.name == PUBLISH_TABLE else _known_series(catalog, table)
     yield _one_of("available_basis", BASES, "readers decide by it what was known when", severity="warn")
     yield Rule(
@@ -256,6 +334,17 @@ def _not_null(column: str, scope: Scope, reason: str) -> Rule:
     )
 
 
+def _of_type(column: str, kind: str) -> Rule:
+    return Rule(
+        f"{column}_has_its_type",
+        "expect_column_values_to_be_of_type",
+        {"column": column, "type_": kind},
+        expected=f"{column} of type {kind}",
+        reason="connector, migrations and dbt must mean the same by it",
+        scope="table",
+    )
+
+
 def _one_of(column: str, allowed: tuple[str, ...], reason: str, severity: Severity = "block") -> Rule:
     return Rule(
         f"known_{column}",
@@ -267,23 +356,75 @@ def _one_of(column: str, allowed: tuple[str, ...], reason: str, severity: Severi
     )
 
 
+def _sign(feature: FeatureSpec) -> Rule:
+    return Rule(
+        "sign",
+        "expect_column_values_to_be_between",
+        {"column": "value", "min_value": 0.0, "row_condition": _of(feature)},
+        expected=f"no negative number of {feature.unit}",
+        reason="there cannot be less than none of it: the source, or whoever read it, turned the sign",
+        feature=feature.id,
+    )
+
+
 def _expected_range(feature: FeatureSpec) -> Rule:
     low, high = feature.quality.expected_range
     return Rule(
         "expected_range",
         "expect_column_values_to_be_between",
-        {
-            "column": "value",
-            "min_value": low,
-            "max_value": high,
-            "row_condition": {
-                "type": "comparison",
-                "column": {"name": "feature_id"},
-                "operator": "==",
-                "parameter": feature.id,
-            },
-        },
+        {"column": "value", "min_value": low, "max_value": high, "row_condition": _of(feature)},
         expected=f"value from {low:.10g} to {high:.10g} {feature.unit}",
         reason="quality.expected_range of the catalog: outside it lies a wrong unit, scale or sign",
         feature=feature.id,
     )
+
+
+def _jumps(feature: FeatureSpec, jump: Jump) -> Iterator[Rule]:
+    far = f"{jump.factor:.10g} times or a {jump.factor:.10g}th" if jump.factor else f"{jump.amount:.10g} {feature.unit}"
+    if jump.factor:
+        yield Rule(
+            "unit",
+            "expect_column_values_to_be_null",
+            {"column": "unit_power", "row_condition": _of(feature)},
+            expected=f"a value in {feature.unit}, as those before it",
+            reason="a jump by a hundred, a thousand, a million is another unit before it is anything else",
+            feature=feature.id,
+        )
+    yield Rule(
+        "jump",
+        "expect_column_values_to_be_between",
+        {"column": "distance", "max_value": jump.factor or jump.amount, "row_condition": _of(feature)},
+        expected=f"a value at most {far} from the one before or the median of five before",
+        reason="quality.jump of the catalog, beyond every move of the real history we know",
+        feature=feature.id,
+    )
+
+
+def _repetitions(feature: FeatureSpec, most: int) -> Iterator[Rule]:
+    """Of a run of equal values the one that makes it too long, so that a long one is told of once."""
+    if most == 1:
+        yield _not_so_often("duplicate", feature, 2, "its value moves with every point: what comes twice is a copy")
+    reason = "quality.repeats of the catalog, the longest run of its real history: beyond it the source is frozen"
+    yield _not_so_often("flat_line", feature, max(most + 1, 3), reason)
+
+
+def _not_so_often(name: str, feature: FeatureSpec, times: int, reason: str) -> Rule:
+    return Rule(
+        name,
+        "expect_column_values_to_not_be_in_set",
+        {"column": "repeats", "value_set": [times], "row_condition": _of(feature)},
+        expected=f"the same value fewer than {times} times in a row",
+        reason=reason,
+        severity="warn",
+        feature=feature.id,
+    )
+
+
+def _of(feature: FeatureSpec) -> dict[str, Any]:
+    """The rows of a feature, as Great Expectations writes a condition."""
+    return {
+        "type": "comparison",
+        "column": {"name": "feature_id"},
+        "operator": "==",
+        "parameter": feature.id,
+    }

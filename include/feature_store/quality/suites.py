@@ -9,7 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 import yaml
 
 from feature_store.catalog import Catalog
-from feature_store.quality.rules import CANDIDATES, RAW_TABLES, Rule, candidate_rules, raw_rules
+from feature_store.quality.rules import CANDIDATES, CHANGES, RAW_TABLES, Rule, candidate_rules, change_rules, raw_rules
 from feature_store.settings import ROOT
 
 PROJECT = ROOT / "expectations"
@@ -25,7 +25,10 @@ _GX_VERSION = "1.24.1"
 
 def build_suites(catalog: Catalog) -> dict[str, dict[str, Any]]:
     """Every suite by name, in the file format of Great Expectations; equal catalogs give equal content."""
-    suites = {CANDIDATES: _suite(CANDIDATES, candidate_rules(catalog))}
+    suites = {
+        CANDIDATES: _suite(CANDIDATES, candidate_rules(catalog)),
+        CHANGES: _suite(CHANGES, change_rules(catalog)),
+    }
     for table in RAW_TABLES:
         name = raw_suite(table.name)
         suites[name] = _suite(name, raw_rules(catalog, table))
@@ -66,7 +69,7 @@ def _files(catalog: Catalog, project: Path) -> dict[Path, str]:
         for name, suite in build_suites(catalog).items()
     }
     by_hand = (project / CONFIG).read_text().partition(_TABLES)[0]
-    tables = {"features": [CANDIDATES], "raw": [table.name for table in RAW_TABLES]}
+    tables = {"features": [CANDIDATES], "quality": [CHANGES], "raw": [table.name for table in RAW_TABLES]}
     sources = {schema: _datasource(schema, names) for schema, names in tables.items()}
     return {project / CONFIG: by_hand + _TABLES + yaml.safe_dump({"fluent_datasources": sources}), **suites}
 
