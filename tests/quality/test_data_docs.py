@@ -16,6 +16,7 @@ from feature_store.quality.data_docs import build_data_docs
 from feature_store.quality.judge import judge, judge_raw
 from feature_store.quality.rules import RAW_TABLES
 from feature_store.quality.vendored import LINKS, PACKAGES, ensure_assets
+from feature_store.settings import Settings
 from tests.quality import TGA, WALCL
 
 Put = Callable[..., None]
@@ -115,7 +116,7 @@ def test_only_the_last_runs_are_kept(
     conn: psycopg.Connection, sound: Put, catalog: Catalog, home: Path, assets: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(data_docs, "KEPT_RUNS", 2)
+    monkeypatch.setattr(data_docs, "load_settings", lambda: Settings(FEATURE_STORE_DOCS_RUNS=2))
     conn.execute("update ops.clock set mode = 'real', frozen_at = null")
     for n in range(4):
         index = judge(conn, catalog, f"run-{n}", home=home).docs
