@@ -228,7 +228,7 @@ def test_without_a_webhook_it_is_in_the_log_once(conn: psycopg.Connection, caplo
     assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["block", "recovered"]
 
 
-@pytest.mark.parametrize("kind", ["closed", "refusing", "nowhere", "broken"])
+@pytest.mark.parametrize("kind", ["closed", "refusing", "nowhere", "broken", "bare"])
 def test_the_address_is_in_no_log_and_no_error(
     conn: psycopg.Connection, webhook: Webhook, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
@@ -237,6 +237,7 @@ def test_the_address_is_in_no_log_and_no_error(
     urls = {
         "closed": f"http://127.0.0.1:{closed}{PATH}", "refusing": webhook.url,
         "nowhere": f"http://no-such-host.invalid{PATH}", "broken": f"http://[::{PATH}",
+        "bare": f"no-such-host.invalid{PATH}",
     }  # fmt: skip
     webhook.status = 403
     check(conn, result())

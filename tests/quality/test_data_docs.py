@@ -25,17 +25,6 @@ _LOADS = re.compile(r'<(?:link|script|img)\b[^>]*?(?:src|href)="([^"]+)"|url\([\
 
 
 @pytest.fixture
-def assets(home: Path) -> Path:
-    """The assets as if they had been fetched."""
-    folder = home / "quality" / "assets" / vendored._stamp()
-    for package in PACKAGES:
-        for name in package.files:
-            (folder / package.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / package.folder / name).write_text("/* */")
-    return folder
-
-
-@pytest.fixture
 def without_npm(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without Node.js."""
     monkeypatch.setattr(vendored, "npm", lambda: None)

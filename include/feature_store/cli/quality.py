@@ -8,6 +8,7 @@ from feature_store.catalog import load_catalog
 from feature_store.errors import QualityError
 from feature_store.quality.data_docs import build_data_docs
 from feature_store.quality.suites import drifted, write_suites
+from feature_store.settings import load_settings
 
 app = typer.Typer(help="The expectation suites and their pages.", no_args_is_help=True)
 
@@ -29,6 +30,13 @@ def suites(
 
 
 @app.command()
-def docs() -> None:
+def docs(
+    publish: Annotated[bool, typer.Option("--publish", help="Then make `_data_docs/` on S3 the same.")] = False,
+) -> None:
     """Rebuild the Data Docs from the results that are kept, and print the page to open."""
-    typer.echo(build_data_docs())
+    index = build_data_docs()
+    typer.echo(index)
+    if publish:
+        from feature_store.archive import publish_data_docs
+
+        typer.echo(publish_data_docs(load_settings(), index.parent))

@@ -147,7 +147,7 @@ def _says(conn: psycopg.Connection, question: str, parameters: tuple[object, ...
 
 
 def _tell(settings: Settings, notice: Notice) -> None:
-    if settings.alert_webhook is not None:
+    if settings.alert_webhook:
         # Slack's way of escaping, lest a number that a source invented calls the whole channel.
         text = escape(str(notice), quote=False)
         _post(
@@ -171,8 +171,8 @@ def _post_once(url: str, content: dict[str, object]) -> None:
         answer = httpx.post(url, json=content, timeout=TIMEOUT_SECONDS)
     except httpx.TransportError as error:
         raise _AwayError(f"{WEBHOOK} does not answer ({type(error).__name__})") from None
-    except (httpx.HTTPError, httpx.InvalidURL):
-        raise _NotTakenError(f"{WEBHOOK} is no address of a webhook") from None
+    except Exception as error:
+        raise _NotTakenError(f"{WEBHOOK} cannot be asked: is it an address? ({type(error).__name__})") from None
     if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
         raise _AwayError(f"{WEBHOOK} answered {answer.status_code}")
     if not answer.is_success:
