@@ -6,6 +6,7 @@ from airflow.sdk import dag, get_current_context, task
 from airflow.sdk.exceptions import AirflowFailException
 
 from feature_store.catalog import load_catalog
+from feature_store.quality.notifier import SendAlerts
 from feature_store.quality.periodic import sources_checked
 
 
@@ -24,7 +25,8 @@ def check(source: str) -> int:
     """One source: its raw tables, and every rule about its features; fails where one is blocked, is marked where one
     warns; returns how many rules do not hold."""
     from feature_store.errors import QualityError
-    from feature_store.quality.periodic import check_source, require_sound
+    from feature_store.quality.notifier import SendAlerts
+from feature_store.quality.periodic import check_source, require_sound
     from feature_store.settings import load_settings
     from feature_store.warehouse.connection import connect
 
@@ -45,10 +47,21 @@ def check(source: str) -> int:
 
 @task(trigger_rule="all_done")
 def data_docs() -> str:
-    """Rebuild the Data Docs pages and put them on S3."""
+    """Rebuild the Data Docs pages."""
     from feature_store.quality.data_docs import build_data_docs
 
     return str(build_data_docs())
+
+
+@task(trigger_rule="all_done")
+def publish_data_docs() -> None:
+    """Put the pages on S3, for whoever cannot see Airflow; S3 being away fails this task only."""
+    from feature_store.archive import publish_data_docs
+    from feature_store.quality.data_docs import site
+    from feature_store.settings import load_settings
+
+    settings = load_settings()
+    print(publish_data_docs(settings, site(settings.home)))  # noqa: T201 - the task's log
 
 
 @dag(
@@ -56,6 +69,7 @@ def data_docs() -> str:
     catchup=False,
     max_active_runs=1,
     default_args={
+        **SendAlerts.after_each_task(),
         "owner": "data-quality",
         "pool": "transform",
         "retries": 1,
@@ -73,7 +87,7 @@ more when it is over. `feature-store quality` shows the same now. Results: `qual
 )
 def quality_checks() -> None:
     """Sources against each other, each for itself, then the pages."""
-    reconciliation() >> check.expand(source=sources_checked(load_catalog())) >> data_docs()
+    reconciliation() >> check.expand(source=sources_checked(load_catalog())) >> data_docs() >> publish_data_docs()
 
 
 quality_checks()

@@ -7,6 +7,7 @@ from operator import or_
 from airflow.sdk import Asset, AssetOrTimeSchedule, CronTriggerTimetable, dag, get_current_context, task
 
 from feature_store.catalog import load_catalog
+from feature_store.quality.notifier import SendAlerts
 
 catalog = load_catalog()
 RAW = [
@@ -71,6 +72,7 @@ def derive(full_refresh: str) -> int:
     max_active_runs=1,
     params={"full_refresh": False},
     default_args={
+        **SendAlerts.after_each_task(),
         "owner": "data-engineering",
         "retries": 2,
         "retry_delay": timedelta(seconds=20),

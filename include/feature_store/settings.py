@@ -79,6 +79,12 @@ class Settings(BaseSettings):
     )
     dq_coverage_min: float = Field(0.80, alias="FEATURE_DQ_COVERAGE_MIN", ge=0, le=1)
     dq_freshness_max_ratio: float = Field(1.5, alias="FEATURE_DQ_FRESHNESS_MAX_RATIO", gt=0)
+    alert_webhook: SecretStr | None = Field(
+        None, alias="FEATURE_STORE_ALERT_WEBHOOK", description="Where alerts are posted as JSON; unset: only logged"
+    )
+    docs_runs: int = Field(
+        20, alias="FEATURE_STORE_DOCS_RUNS", ge=1, description="Runs of each suite that Data Docs show"
+    )
     api_rate_limit_rpm: int = Field(
         1000, alias="FEATURE_API_RATE_LIMIT_RPM", ge=1, description="Requests a minute that the REST API grants one key"
     )

@@ -18,8 +18,8 @@ from feature_store.settings import Settings
 from .store import Point, Server, Store, key
 
 RULES = [
-    "export-transitions", "export-expiry", "export-old-versions", "payloads-old-versions", "delete-markers",
-    "stale-uploads",
+    "export-transitions", "export-expiry", "export-old-versions", "payloads-old-versions", "docs-old-versions",
+    "delete-markers", "stale-uploads",
 ]  # fmt: skip
 ALL = [
     "enable versioning", "encrypt with AES256 by default", *(f"set lifecycle rule feature-store-{r}" for r in RULES)
@@ -72,9 +72,10 @@ def test_exported_files_go_to_ia_then_glacier_then_expire_by_their_tag_alone(aws
     for rule in rules.values():
         by_tag = rule["Filter"] == {"Tag": {"Key": "layer", "Value": "export"}}
         takes_current = "Transitions" in rule or "Days" in rule.get("Expiration", {})
-        assert by_tag or not takes_current, f"{rule['ID']} would reach _history and _payloads"
+        assert by_tag or not takes_current, f"{rule['ID']} would reach _history, _payloads and _data_docs"
         takes_old = "NoncurrentVersionExpiration" in rule
-        assert by_tag or not takes_old or rule["Filter"] == {"Prefix": "store/_payloads/"}, f"{rule['ID']}: _history"
+        of_others = rule["Filter"].get("Prefix") in {"store/_payloads/", "store/_data_docs/"}
+        assert by_tag or not takes_old or of_others, f"{rule['ID']}: _history"
     assert rules["feature-store-stale-uploads"]["Filter"] == {"Prefix": "store/"}
 
 

@@ -10,6 +10,8 @@ from psycopg.types.json import Jsonb
 
 from feature_store import clock
 from feature_store.catalog import Catalog, load_catalog
+from feature_store.quality import vendored
+from feature_store.quality.vendored import PACKAGES
 from tests.quality import NOW, RRP, TGA, WALCL
 
 Put = Callable[..., None]
@@ -66,3 +68,14 @@ def sound(put: Put) -> Put:
     put(feature_id=TGA, value=7.5e11)
     put(feature_id=RRP, value=6.5e11)
     return put
+
+
+@pytest.fixture
+def assets(home: Path) -> Path:
+    """The assets as if they had been fetched."""
+    folder = home / "quality" / "assets" / vendored._stamp()
+    for package in PACKAGES:
+        for name in package.files:
+            (folder / package.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / package.folder / name).write_text("/* */")
+    return folder

@@ -16,22 +16,12 @@ from feature_store.quality.data_docs import build_data_docs
 from feature_store.quality.judge import judge, judge_raw
 from feature_store.quality.rules import RAW_TABLES
 from feature_store.quality.vendored import LINKS, PACKAGES, ensure_assets
+from feature_store.settings import Settings
 from tests.quality import TGA, WALCL
 
 Put = Callable[..., None]
 
 _LOADS = re.compile(r'<(?:link|script|img)\b[^>]*?(?:src|href)="([^"]+)"|url\([\'"]?([^)\'"]+)')
-
-
-@pytest.fixture
-def assets(home: Path) -> Path:
-    """The assets as if they had been fetched."""
-    folder = home / "quality" / "assets" / vendored._stamp()
-    for package in PACKAGES:
-        for name in package.files:
-            (folder / package.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / package.folder / name).write_text("/* */")
-    return folder
 
 
 @pytest.fixture
@@ -54,7 +44,7 @@ def test_no_page_loads_anything_from_outside_the_site(
     index = judge(conn, catalog, "scheduled__2024-01-10T00:00:00+00:00", home=home).docs
     assert index is not None
     pages = {page for page, _ in _loaded(index.parent)}
-    assert len(pages) == len(RAW_TABLES) + 3, "an index, a suite for each table, one validation"
+    assert len(pages) == len(RAW_TABLES) + 5, "an index, a suite for each table, two of candidates, and two results"
     for page, link in _loaded(index.parent):
         assert not re.match(r"(?:https?:)?//", link), f"{page} loads {link}"
         if not link.startswith(("data:", "#")):
@@ -115,13 +105,13 @@ def test_only_the_last_runs_are_kept(
     conn: psycopg.Connection, sound: Put, catalog: Catalog, home: Path, assets: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(data_docs, "KEPT_RUNS", 2)
+    monkeypatch.setattr(data_docs, "load_settings", lambda: Settings(FEATURE_STORE_DOCS_RUNS=2))
     conn.execute("update ops.clock set mode = 'real', frozen_at = null")
     for n in range(4):
         index = judge(conn, catalog, f"run-{n}", home=home).docs
     assert index is not None
     kept = [page.parts[-3] for page in (index.parent / "validations").rglob("*.html")]
-    assert sorted(kept) == ["run-2", "run-3"]
+    assert sorted(kept) == ["run-2", "run-2", "run-3", "run-3"], "a page of each suite"
     assert "run-0" not in index.read_text()
 
 

@@ -2,10 +2,11 @@
 
 `export` writes one file per feature and UTC day, `commit_history` appends new versions to the history, `retire` takes
 days that the history has out of the database and `restore` brings them back. `move_payloads` takes landed bytes out of
-it, `read_payload` reads them wherever they lie and `expire_payloads` lets them go. `verify` reads all of it again,
-`set_up` makes the bucket what it should be.
+it, `read_payload` reads them wherever they lie and `expire_payloads` lets them go. `publish_data_docs` shows the
+pages of Data Docs there. `verify` reads all of it again, `set_up` makes the bucket what it should be.
 """
 
+from feature_store.archive.data_docs import PublishedDocs, publish_data_docs
 from feature_store.archive.export import Exported, export
 from feature_store.archive.history import commit_history, open_history
 from feature_store.archive.payloads import (
@@ -30,6 +31,7 @@ __all__ = [
     "Expired",
     "Exported",
     "Moved",
+    "PublishedDocs",
     "Retired",
     "SetUp",
     "Tidied",
@@ -42,6 +44,7 @@ __all__ = [
     "move_payloads",
     "open_history",
     "open_versions",
+    "publish_data_docs",
     "read_payload",
     "restore",
     "retire",

@@ -28,6 +28,9 @@ EXPORT_TAG = "layer=export"
 PAYLOADS = "_payloads/"
 """The folder of the bytes of answers, below the archive's own; the lifecycle of deleted ones goes by it."""
 
+DATA_DOCS = "_data_docs/"
+"""The folder of the pages of Data Docs, likewise."""
+
 
 @dataclass(frozen=True)
 class Bucket:
@@ -42,10 +45,12 @@ class Bucket:
         """`s3://bucket/prefix/key`."""
         return f"s3://{self.name}/{self.prefix}{key}"
 
-    def put(self, key: str, body: bytes, tags: str = "") -> datetime:
+    def put(self, key: str, body: bytes, tags: str = "", content_type: str = "binary/octet-stream") -> datetime:
         """Write an object in one request; returns when, by the server's clock, UTC. Raises ArchiveError."""
         with self.asking(f"write {self.uri(key)}"):
-            answer = self.client.put_object(Bucket=self.name, Key=self.prefix + key, Body=body, Tagging=tags)
+            answer = self.client.put_object(
+                Bucket=self.name, Key=self.prefix + key, Body=body, Tagging=tags, ContentType=content_type
+            )
         return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
 
     def now(self) -> datetime:

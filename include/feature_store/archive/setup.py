@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from feature_store.archive.s3 import EXPORT_TAG, PAYLOADS, Bucket, open_bucket
+from feature_store.archive.s3 import DATA_DOCS, EXPORT_TAG, PAYLOADS, Bucket, open_bucket
 from feature_store.settings import Settings
 
 _OURS = "feature-store-"
@@ -43,7 +43,8 @@ def set_up(settings: Settings, *, dry_run: bool = False) -> SetUp:
 
 
 def lifecycle_rules(prefix: str) -> list[Rule]:
-    """The rules, one purpose each. Those by tag touch exported files alone; of `_payloads` only what is deleted goes.
+    """The rules, one purpose each. Those by tag touch exported files alone; of `_payloads` and `_data_docs` only what
+    was deleted or replaced goes.
 
     None takes anything of `_history`.
     """
@@ -70,6 +71,12 @@ def lifecycle_rules(prefix: str) -> list[Rule]:
             # What expired is no more only when its last version is gone. A week leaves time to notice a mistake.
             "ID": f"{_OURS}payloads-old-versions",
             "Filter": {"Prefix": f"{prefix}{PAYLOADS}"},
+            "Status": "Enabled",
+            "NoncurrentVersionExpiration": {"NoncurrentDays": 7},
+        },
+        {
+            "ID": f"{_OURS}docs-old-versions",
+            "Filter": {"Prefix": f"{prefix}{DATA_DOCS}"},
             "Status": "Enabled",
             "NoncurrentVersionExpiration": {"NoncurrentDays": 7},
         },

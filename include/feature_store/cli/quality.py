@@ -121,6 +121,13 @@ def suites(
 
 
 @app.command()
-def docs() -> None:
+def docs(
+    publish: Annotated[bool, typer.Option("--publish", help="Then make `_data_docs/` on S3 the same.")] = False,
+) -> None:
     """Rebuild the Data Docs from the results that are kept, and print the page to open."""
-    typer.echo(build_data_docs())
+    index = build_data_docs()
+    typer.echo(index)
+    if publish:
+        from feature_store.archive import publish_data_docs
+
+        typer.echo(publish_data_docs(load_settings(), index.parent))

@@ -24,10 +24,10 @@ from feature_store.settings import Settings
 
 SUITE = "checks"
 
-BLOCKED = ("sign", "unit", "expected_range", "jump")
+BLOCKED = ("sign", "unit", "jump", "expected_range")
 """Rules that keep a point out and say something about its feature."""
 RULES = (
-    "schema", *BLOCKED, "flat_line", "duplicate", "coverage", "gap", "freshness", "outlier", "venues", "agreement",
+    "schema", *BLOCKED, "flat_line", "duplicate", "freshness", "coverage", "gap", "outlier", "venues", "agreement",
 )  # fmt: skip
 """The rules that a feature is checked by, the most telling first."""
 

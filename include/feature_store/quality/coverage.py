@@ -58,7 +58,7 @@ def window_of(feature: FeatureSpec) -> timedelta:
 def coverage(feature: FeatureSpec, held: Instants, now: datetime, *, is_stale: bool) -> Coverage:
     """The coverage of a feature by the points it has in its window."""
     if held.size == 0:
-        return Coverage(0, 1, 1)
+        return Coverage(0, 1)
     until = _micros(now) if is_stale else int(held[-1])
     if feature.frequency == "1d":
         expected = _days(feature, int(held[0]), until, now)
@@ -88,7 +88,9 @@ def _results(feature: FeatureSpec, found: Coverage, minimum: float) -> Iterator[
         success=found.ratio >= minimum,
         checked=found.expected,
         failed=found.expected - found.present,
-        observed=f"{found.present} of {found.expected} expected points, {found.ratio:.1%}",
+        observed=f"{found.present} of {found.expected} expected points, {found.ratio:.1%}"
+        if found.present
+        else "no point",
         expected=f"at least {plain(100 * minimum)} % of the points of calendar {feature.calendar}",
         reason="FEATURE_DQ_COVERAGE_MIN, of the last thirty days or twelve points",
     )

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KEPT_RUNS = 20
-"""Runs of each suite that Data Docs show; `quality.results` holds the history of all."""
-
 SHOWN_LATELY_SECONDS = 3600
 """How long, in real time, the pages of a suite's last run stand for those of the next ones."""
 
@@ -56,7 +53,7 @@ def build_data_docs(catalog: Catalog | None = None, home: Path | None = None) ->
 
 def publish(context: "FileDataContext", home: Path, fresh: Sequence["ValidationResultIdentifier"] = ()) -> Path:
     """Build the pages of fresh results, or all pages, forget old runs, and make the site whole in itself."""
-    _forget_old_runs(context, home)
+    _forget_old_runs(context, home, load_settings().docs_runs)
     pages: Any = [*context.expectations_store.list_keys(), *fresh] if fresh else None
     context.build_data_docs(resource_identifiers=pages)
     assets = ensure_assets(home, patient=not fresh)
@@ -106,14 +103,15 @@ def _copy(assets: Path, target: Path) -> None:
     stamp.write_text(assets.name)
 
 
-def _forget_old_runs(context: "FileDataContext", home: Path) -> None:
+def _forget_old_runs(context: "FileDataContext", home: Path, kept: int) -> None:
+    """Keep so many runs of each suite; `quality.results` holds the history of all."""
     store: Any = context.validation_results_store
     by_suite: dict[str, list[Any]] = {}
     for key in store.list_keys():
         by_suite.setdefault(key.expectation_suite_identifier.name, []).append(key)
     for keys in by_suite.values():
         keys.sort(key=lambda key: key.run_id.run_time, reverse=True)
-        for key in keys[KEPT_RUNS:]:
+        for key in keys[kept:]:
             store.remove_key(key)
             page = site(home).joinpath("validations", *key.to_tuple()).with_suffix(".html")
             _remove(page, site(home))

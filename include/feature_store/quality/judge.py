@@ -27,6 +27,7 @@ from feature_store.quality.changes import compare_candidates
 from feature_store.quality.confidence import lower_confidence
 from feature_store.quality.data_docs import publish, shown_lately
 from feature_store.quality.findings import find
+from feature_store.quality.incidents import follow
 from feature_store.quality.rejects import reconsider, reject
 from feature_store.quality.results import RuleResult, Verdict, id_of, meta_of, read_result, record
 from feature_store.quality.rules import CANDIDATES, CHANGES, RAW_TABLES
@@ -86,7 +87,7 @@ def judge(
                 find(conn, run_id, [row for row in failing if row.beside])
                 lower_confidence(conn, [row for row in failing if row.severity == "warn"])
                 record(conn, verdict)
-            conn.commit()
+            _follow(conn, verdict)
             verdict = replace(verdict, blocked=kept.blocked, newly_blocked=kept.newly_blocked, resolved=kept.resolved)
             verdict = _shown(context, found, verdict, home, docs)
     log.info("%s", verdict)
@@ -223,10 +224,16 @@ def _fatal(verdict: Verdict) -> list[RuleResult]:
 
 
 def _refused(conn: psycopg.Connection, verdict: Verdict, table: str) -> QualityError:
-    """Record the verdict and say why the table is refused."""
+    """Record the verdict, tell of it, and say why the table is refused."""
     record(conn, verdict)
-    conn.commit()
+    _follow(conn, verdict)
     return _refusal(verdict, table)
+
+
+def _follow(conn: psycopg.Connection, verdict: Verdict) -> None:
+    """Incidents are about the table; what single rows break is told of their features by the periodic checks."""
+    about_table = [result for result in verdict.results if result.scope == "table"]
+    follow(conn, verdict.run_id, "transform", about_table, table="features.candidates")
 
 
 def _refusal(verdict: Verdict, table: str) -> QualityError:

@@ -62,9 +62,8 @@ def check_source(
     features = check_features(conn, settings, catalog, _features(catalog, source))
     tables = [name for name in _tables(source) if _has_rows(conn, name)]
     verdicts = judge_raw_tables(conn, catalog, run_id, tables, docs=docs, home=settings.home)
-    results = [result for checked in features for result in checked.results]
-    record_results(conn, run_id, now(conn), results)
-    follow(conn, run_id, source, results)
+    record_results(conn, run_id, now(conn), [result for checked in features for result in checked.results])
+    follow(conn, run_id, source, [result for checked in features for result in _to_follow(checked)])
     for verdict in verdicts:
         follow(conn, run_id, source, verdict.results, table=_table(verdict))
     return SourceChecked(source, tuple(features), tuple(verdicts))
@@ -80,6 +79,11 @@ def require_sound(found: SourceChecked, link: str = "") -> None:
     )
     pages = f"\nData Docs: {link}" if link else ""
     raise QualityError(f"{found.source} is not sound:\n{lines}\n`feature-store quality` shows every feature{pages}")
+
+
+def _to_follow(checked: Checked) -> Sequence[RuleResult]:
+    """What holds, and of what does not the primary rule: one incident a feature, for the rest follows from it."""
+    return [*(result for result in checked.results if result.success), *checked.failures[:1]]
 
 
 def _features(catalog: Catalog, source: str) -> Sequence[FeatureSpec]:

@@ -96,16 +96,14 @@ from (
   select fetch_id, fetched_at, lag(fetched_at) over (order by fetch_id) as before
   from (select distinct fetch_id, fetched_at from {batch}) as fetches
 ) as ordered
-where fetched_at < before - interval '1 hour'
-"""
+where fetched_at < before - interval '1 hour'"""
 _FALLING = """
 select series, ts, {column}, before
 from (
   select series, ts, {column}, lag({column}) over (partition by series order by ts, fetch_id, reading) as before
   from {{batch}}
 ) as ordered
-where {column} < before
-"""
+where {column} < before"""
 
 
 def _table(slug: str, stream: str, *values: str, never_falls: str | None = None) -> RawTable:
