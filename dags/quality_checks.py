@@ -25,8 +25,7 @@ def check(source: str) -> int:
     """One source: its raw tables, and every rule about its features; fails where one is blocked, is marked where one
     warns; returns how many rules do not hold."""
     from feature_store.errors import QualityError
-    from feature_store.quality.notifier import SendAlerts
-from feature_store.quality.periodic import check_source, require_sound
+    from feature_store.quality.periodic import check_source, require_sound
     from feature_store.settings import load_settings
     from feature_store.warehouse.connection import connect
 
