@@ -75,6 +75,6 @@ def _refuse_to_go_back(conn: psycopg.Connection, instant: datetime) -> None:
     if newest is not None and newest > instant:
         conn.rollback()
         raise ReplayError(
-            f"the clock cannot go to {instant.isoformat()}: points were ingested, or assessed, at {newest.isoformat()}. "
+            f"the clock cannot go to {instant.isoformat()}: points were ingested at {newest.isoformat()}. "
             "Choose a later instant, or start afresh with `make clean`."
         )

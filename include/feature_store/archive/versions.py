@@ -125,7 +125,7 @@ class EverywhereReader:
         assessed_by: datetime | None = None,
     ) -> pa.Table:
         """As VersionReader says: all of them are in Postgres, those of versions that are retired too."""
-        return last_assessments(self.hot, [feature], since, until, assessed_by)
+        return last_assessments(self.hot, feature, since, until, assessed_by)
 
     def _both(
         self, hot: pa.RecordBatchReader, retired: pa.Table, since: datetime | None, until: datetime | None

@@ -1,6 +1,5 @@
 """Later assessments of versions as Arrow: what their confidence is for who asks as of an instant."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
@@ -22,25 +21,25 @@ ASSESSMENTS = pa.schema(
 _LAST = sql.SQL(
     """select distinct on ({key}) {key}, assessed_at, confidence, reasons::text as reasons
        from quality.confidence
-       where feature_id = any({features}) and ts >= {since} and ts < {until} and assessed_at <= {assessed_by}
+       where feature_id = {feature} and ts >= {since} and ts < {until} and assessed_at <= {assessed_by}
        order by {key}, assessed_at desc"""
 )
 
 
 def last_assessments(
     hot: Hot,
-    features: Sequence[str],
+    feature: str,
     since: datetime | None = None,
     until: datetime | None = None,
     assessed_by: datetime | None = None,
 ) -> pa.Table:
-    """Of each version with since <= ts < until the last assessment up to `assessed_by`, where there is one.
+    """The last assessments up to `assessed_by` of a feature's versions with since <= ts < until; not all have one.
 
     Instants are aware; None bounds nothing. Rows are ASSESSMENTS.
     """
     query = _LAST.format(
         key=sql.SQL(", ").join(map(sql.Identifier, KEY)),
-        features=list(features),
+        feature=feature,
         since=since or sql.SQL("'-infinity'"),
         until=until or sql.SQL("'infinity'"),
         assessed_by=assessed_by or sql.SQL("'infinity'"),
