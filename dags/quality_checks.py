@@ -12,12 +12,17 @@ from feature_store.quality.periodic import sources_checked
 
 @task
 def reconciliation() -> int:
-    """Two sources of one quantity against each other, kept in quality.reconciliation; returns how many disagree."""
+    """Two sources of one quantity against each other, kept in quality.reconciliation, and what it means for the
+    confidence in points, kept in quality.confidence; returns how many disagree."""
+    from feature_store.quality.agreement import assess_agreement
     from feature_store.quality.reconciliation import reconcile
     from feature_store.warehouse.connection import connect
 
+    run_id = get_current_context()["run_id"]
     with connect() as conn:
-        return reconcile(conn, get_current_context()["run_id"]).disagreeing
+        found = reconcile(conn, run_id)
+        assess_agreement(conn, load_catalog(), run_id)
+        return found.disagreeing
 
 
 @task(map_index_template="{{ said }}")

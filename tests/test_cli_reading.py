@@ -19,6 +19,7 @@ from feature_store.catalog import load_catalog
 from feature_store.catalog.sync import sync
 from feature_store.cli import app
 from feature_store.errors import FeatureStoreError, QueryError, UnknownFeature
+from feature_store.quality.assessments import Assessment, assess
 from feature_store.settings import load_settings
 
 from .archive.store import COLUMNS, Point, instant
@@ -150,6 +151,18 @@ def test_explain_is_a_tree_or_json(call: Call) -> None:
     assert (
         json.loads(call("explain", WALCL, "--ts", "2024-05-29", "--as-of", "2024-06-01", "--json"))["value"] == 7.29e12
     )
+
+
+def test_explain_says_why_the_confidence_is_not_that_at_ingest(call: Call, db: psycopg.Connection) -> None:
+    day, available = instant("2024-06-06"), instant("2024-06-06 20:30")
+    assess(db, "test", [Assessment(VIX, 1, day, available, instant("2024-06-10"), 0.485, {"agreement": 0.5})])
+    db.commit()
+    shown = call("explain", VIX)
+    assert "confidence 0.485" in shown
+    assert "assessed 2024-06-10 00:00:00 UTC: agreement 0.5; at ingest the confidence was 0.97" in shown
+    told = json.loads(call("explain", VIX, "--json"))
+    assert told["assessment"]["reasons"] == {"agreement": 0.5}
+    assert json.loads(call("latest", VIX, "--json"))[0]["confidence"] == 0.485
 
 
 def test_features_complete(call: Call) -> None:

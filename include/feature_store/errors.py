@@ -17,7 +17,7 @@ FeatureStoreError
 ├── ArchiveError           S3 cannot be reached, refused, or does not hold what it should
 │   ├── BytesExpired       the bytes of an answer were let go, as the catalog says: nothing wrong
 │   └── Overtaken          somebody else changed the history at the same time
-├── QualityError           a blocking expectation failed
+├── QualityError           a blocking expectation failed, or an assessment is of no version
 ├── ApiKeyError            a key of the REST API cannot be made or changed as asked
 ├── ReplayError            a replay folder, fault or clock request is wrong
 └── StackError             a local service could not be started, reached or stopped
@@ -135,7 +135,7 @@ class Overtaken(ArchiveError):
 
 
 class QualityError(FeatureStoreError):
-    """A blocking expectation failed."""
+    """A blocking expectation failed, or an assessment is of no version that the store has."""
 
 
 class ApiKeyError(FeatureStoreError):

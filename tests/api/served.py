@@ -18,6 +18,7 @@ import zstandard
 from feature_store import clock
 from feature_store.catalog import Catalog
 from feature_store.catalog.sync import sync
+from feature_store.quality.assessments import Assessment, assess
 from feature_store.serving import QueryLayer
 from feature_store.serving.api.app import create_app
 from feature_store.serving.api.keyring import Keyring
@@ -98,6 +99,17 @@ class Served:
                      item.meta, item.evidence)
                 )  # fmt: skip
         self.conn.execute("select features.append_versions('batch')")
+        self.conn.commit()
+
+    def assess(self, feature: str, ts: datetime, confidence: float) -> None:
+        """Assess the newest version of a point."""
+        key = self.conn.execute(
+            """select feature_id, version, ts, available_at, ingested_at from features.features_versions
+               where feature_id = %s and ts = %s order by available_at desc, ingested_at desc limit 1""",
+            (feature, ts),
+        ).fetchone()
+        assert key is not None
+        assess(self.conn, "a test", [Assessment(*key, confidence, {"agreement": 0.5})])
         self.conn.commit()
 
     def land(self, content: bytes = ANSWER, content_type: str = "application/json") -> int:

@@ -2,9 +2,10 @@
 
 import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from time import monotonic
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -53,6 +54,21 @@ def test_what_was_appended_is_told_as_fast_as_word_of_it_comes(store: Served) ->
         )
         started = monotonic()
         until(lambda wanted=70_000.0 + number: value(store, PRICE) == wanted, "it is told")
+        took.append(monotonic() - started)
+    assert min(took) < 0.5, "sooner than it would be read without word"
+
+
+def test_an_assessment_of_the_newest_point_is_told_as_fast(store: Served) -> None:
+    def point() -> dict[str, Any]:
+        [told] = store.get("/v1/latest", featureIds=VIX).json()["points"]
+        return dict(told)
+
+    before = point()
+    took = []
+    for confidence in (0.5, 0.4, 0.3):
+        store.assess(VIX, datetime.fromisoformat(before["ts"]), confidence)
+        started = monotonic()
+        until(lambda wanted=confidence: point() == {**before, "confidence": wanted}, "it is told")
         took.append(monotonic() - started)
     assert min(took) < 0.5, "sooner than it would be read without word"
 

@@ -49,6 +49,20 @@ def test_pages_are_one_read_while_versions_are_appended(
     assert found == whole
 
 
+def test_pages_are_one_read_while_points_are_assessed(store: Served) -> None:
+    asked = {"featureIds": PRICE, "vintage": "all"}
+    confidence = iter((0.1, 0.2) * 100)
+    with store.client() as client:
+        whole = client.get("/v1/query", params={**asked, "limit": 100_000}).json()["points"]
+        found: list[dict[str, Any]] = []
+        for page in pages(client, asked, endlessly([25])):
+            found += page
+            store.assess(PRICE, datetime.fromisoformat(whole[-1]["ts"]), next(confidence))
+        after = client.get("/v1/query", params={**asked, "limit": 100_000}).json()["points"]
+    assert found == whole
+    assert after[-1]["confidence"] in (0.1, 0.2)
+
+
 def append(store: Served, features: list[str], ts: datetime, value: float | None) -> None:
     """Of each feature a new version of a point that is read, and a new point."""
     row = store.conn.execute("select ops.now()").fetchone()

@@ -212,6 +212,24 @@ def test_explain_of_a_derived_value_leads_to_its_inputs(store: Served) -> None:
     ]
 
 
+def test_an_assessment_is_told_by_every_reader_and_explained(store: Served) -> None:
+    ts = NOW - timedelta(minutes=100)
+    at = {"featureId": PRICE, "ts": ts.isoformat().replace("+00:00", "Z")}
+    asked = {"featureIds": PRICE, "since": at["ts"], "until": (ts + timedelta(seconds=1)).isoformat()[:19] + "Z"}
+    before = store.get("/v1/query", **asked)
+    assert store.get("/v1/explain", **at).json()["assessment"] is None
+    store.assess(PRICE, ts, 0.25)
+    [point] = store.get("/v1/query", **asked).json()["points"]
+    assert point == {**before.json()["points"][0], "confidence": 0.25}
+    assert store.get("/v1/revisions", **at).json()["versions"][-1]["confidence"] == 0.25
+    told = store.get("/v1/explain", **at).json()
+    assert told["confidence"] == 0.25
+    assert (told["assessment"]["reasons"], told["assessment"]["confidenceAtIngest"]) == ({"agreement": 0.5}, 0.9)
+    earlier = {"asStored": before.headers["as-stored"]}
+    assert store.get("/v1/query", **asked, **earlier).json()["points"] == before.json()["points"]
+    assert store.get("/v1/explain", **at, **earlier).json()["assessment"] is None
+
+
 def test_a_page_that_a_source_sent_is_never_shown_as_one(store: Served) -> None:
     store.land(b"<html><script>alert(1)</script></html>", "text/html; charset=utf-8")
     digest = "".join(

@@ -152,10 +152,19 @@ def test_a_value_leads_to_its_inputs_and_to_the_bytes_it_came_from(ask: Ask) -> 
     why = ask("explain", LIQUIDITY, datetime(2024, 5, 29, tzinfo=UTC))
     assert (why.value, [part.feature_id for part in why.inputs]) == (5.8e12, [VIX])
     assert why.inputs[0].available_at.tzinfo is not None
+    assert why.assessment is None
     [source] = ask("explain", PRICE, NOW - timedelta(minutes=61)).sources
     assert source.fetched_at == NOW
     assert source.size_bytes == len(ANSWER)
     assert ask("download_payload", source.sha256) == ANSWER
+
+
+def test_a_value_tells_why_its_confidence_is_not_that_at_ingest(ask: Ask, store: Served) -> None:
+    ts = NOW - timedelta(minutes=70)
+    store.assess(PRICE, ts, 0.25)
+    why = ask("explain", PRICE, ts)
+    assert (why.confidence, why.assessment.confidence_at_ingest) == (0.25, 0.9)
+    assert (why.assessment.reasons, why.assessment.assessed_at.tzinfo) == ({"agreement": 0.5}, UTC)
 
 
 def test_bytes_that_are_not_known_or_have_expired_are_errors_of_their_own(ask: Ask, store: Served) -> None:

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from feature_store import clock
+from feature_store.quality.assessments import Assessment, assess
 
 from .test_append_versions import DAY, START, Candidate, append, candidates, empty
 from .test_partitions import scanned
@@ -118,13 +119,40 @@ def test_an_old_instant_does_not_read_the_days_after_it(db: Connection) -> None:
     define(db, "t/a")
     append(db, [Candidate(ts=day, available_at=day + 1) for day in range(0, 800, 100)])
     assert scanned(db, "select * from features.latest_as_of('2024-05-01')") == {
+        "confidence",
         "features_catalog",
         "features_versions_daily_2024",
     }
     assert scanned(db, "select * from features.latest_as_of('infinity', '2024-05-01')") == {
+        "confidence",
         "features_catalog",
         "features_versions_daily_2024",
     }
+
+
+def test_who_does_not_ask_for_confidence_does_not_read_assessments(db: Connection) -> None:
+    append(db, [Candidate()])
+    assert scanned(db, "select ts, value from features.as_of('2026-01-01')") == {"features_versions_daily_2024"}
+
+
+def test_the_newest_points_have_the_confidence_of_their_last_assessment_by_then(db: Connection) -> None:
+    define(db, "t/a", "t/b")
+    clock.freeze(db, START + 10 * DAY)
+    append(db, [Candidate("t/a"), Candidate("t/b")])
+    for day, confidence in ((20, 0.5), (30, 0.25)):
+        clock.freeze(db, START + day * DAY)
+        assess(db, "test", [Assessment("t/a", 1, START, START + DAY, START + 10 * DAY, confidence, {})])
+    db.commit()
+    told = "select confidence from features.latest_as_of(%s, %s) order by feature_id"
+    before, between, after = START + 19 * DAY, START + 20 * DAY, START + 31 * DAY
+    for known, stored, expected in (
+        (after, after, 0.25),
+        (between, after, 0.5),
+        (after, between, 0.5),
+        (before, after, 0.9),
+    ):
+        assert db.execute(told, (known, stored)).fetchall() == [(expected,), (0.9,)]
+    assert db.execute("select confidence from features.latest order by feature_id").fetchall() == [(0.25,), (0.9,)]
 
 
 def test_a_bounded_span_is_found_by_the_index(db: Connection) -> None:

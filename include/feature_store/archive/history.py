@@ -19,6 +19,7 @@ from psycopg import sql
 
 from feature_store.errors import ArchiveError, Overtaken
 from feature_store.settings import Settings
+from feature_store.warehouse.assessments import ASSESSMENTS
 from feature_store.warehouse.versions import INSTANT, VERSIONS, open_hot
 
 if TYPE_CHECKING:
@@ -119,6 +120,16 @@ class History:
     def mark(self, feature: str) -> object:
         """The commit that is read: nothing is ever added to it."""
         return self.snapshot_id
+
+    def assessments(
+        self,
+        feature: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        assessed_by: datetime | None = None,
+    ) -> pa.Table:
+        """None: it has the confidence at ingest, so that a snapshot answers the same next year."""
+        return ASSESSMENTS.empty_table()
 
     def at(self, snapshot: str) -> "History":
         """The history as it was when it got that name; ArchiveError when there is no such snapshot."""

@@ -16,6 +16,7 @@ from psycopg import sql
 
 from feature_store.archive.history import History, open_history, quarter_of
 from feature_store.settings import Settings
+from feature_store.warehouse.assessments import last_assessments
 from feature_store.warehouse.versions import VERSIONS, Hot, open_hot
 
 DAY = timedelta(days=1)
@@ -48,6 +49,16 @@ class VersionReader(Protocol):
 
     def mark(self, feature: str) -> object:
         """Something that changes whenever versions of the feature are added."""
+        ...
+
+    def assessments(
+        self,
+        feature: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        assessed_by: datetime | None = None,
+    ) -> pa.Table:
+        """Of its versions with since <= ts < until the last assessments up to an instant, as ASSESSMENTS."""
         ...
 
 
@@ -105,6 +116,16 @@ class EverywhereReader:
         query = sql.SQL("select last_ingested_at from ops.feature_writes where feature_id = {}").format(feature)
         written = self.hot.ask(query).read_all()["last_ingested_at"].to_pylist()
         return written[0] if written else None
+
+    def assessments(
+        self,
+        feature: str,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        assessed_by: datetime | None = None,
+    ) -> pa.Table:
+        """As VersionReader says: all of them are in Postgres, those of versions that are retired too."""
+        return last_assessments(self.hot, feature, since, until, assessed_by)
 
     def _both(
         self, hot: pa.RecordBatchReader, retired: pa.Table, since: datetime | None, until: datetime | None

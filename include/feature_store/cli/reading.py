@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from feature_store.serving import QueryLayer
-    from feature_store.serving.explain import Explained
+    from feature_store.serving.explain import Assessed, Explained
 
 SHOWN_POINTS = 100
 """Of an answer that is shown as a table, from its end; CSV and JSON have all of them."""
@@ -300,6 +300,14 @@ def _say_backfilled(rows: "pa.Table") -> None:
         typer.echo(f"Backfilled, and so perhaps rewritten since: {', '.join(told)}")
 
 
+def _assessed(assessment: "Assessed") -> str:
+    reasons = ", ".join(f"{name} {factor:g}" for name, factor in assessment.reasons.items())
+    return (
+        f"assessed {assessment.assessed_at:%Y-%m-%d %H:%M:%S} UTC: {reasons or 'no reasons'}; "
+        f"at ingest the confidence was {assessment.confidence_at_ingest:g}"
+    )
+
+
 def _tree(found: "Explained") -> "Tree":
     from rich.markup import escape
     from rich.tree import Tree
@@ -311,6 +319,7 @@ def _tree(found: "Explained") -> "Tree":
         f"[bold]{escape(found.feature_id)}[/] of {found.ts:%Y-%m-%d %H:%M:%S} UTC: [bold]{value}[/]\n"
         f"available {found.available_at:%Y-%m-%d %H:%M:%S} UTC ({found.available_basis}), "
         f"stored {found.ingested_at:%Y-%m-%d %H:%M:%S} UTC, definition {found.version}, confidence {found.confidence:g}"
+        + ("" if found.assessment is None else f"\n{escape(_assessed(found.assessment))}")
     )
     for source in found.sources:
         root.add(

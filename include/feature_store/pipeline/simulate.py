@@ -14,6 +14,7 @@ from feature_store.catalog.contracts import RateLimit
 from feature_store.errors import ReplayError
 from feature_store.pipeline.streams import ingest_stream
 from feature_store.pipeline.transform import transform
+from feature_store.quality.agreement import assess_agreement
 from feature_store.quality.periodic import check_source, sources_checked
 from feature_store.quality.reconciliation import reconcile
 from feature_store.settings import Settings
@@ -104,6 +105,7 @@ def _live(
         lived.appended, lived.blocked = lived.appended + done.appended, done.blocked
     if _is_due((QUALITY_CRON,), before, at):
         reconcile(conn, run_id)
+        assess_agreement(conn, catalog, run_id)
         for name in sources_checked(catalog):
             check_source(conn, settings, catalog, name, run_id, docs="never")
     if _is_due((settings.parquet_batch_cron,), before, at):

@@ -1,6 +1,7 @@
 """Data quality: rules made from the catalog, judged by Great Expectations, recorded in `quality.results`.
 
-`judge.judge` and `judge.judge_raw` decide, `freshness.check_freshness` tells, `data_docs.build_data_docs` shows,
-`suites.write_suites` writes the committed suites. `incidents.follow` makes incidents of what checks found, and
-`alerts.send_due` tells of them.
+`judge.judge` decides what is published, by `rules` of rows and of how they compare with those before (`changes`), and
+lowers `confidence`. `periodic.check_source` checks what is there, by `checks`, and makes `incidents`, of which `alerts`
+tell. `agreement` and `assessments` are what is thought of points later. `data_docs.build_data_docs` shows,
+`suites.write_suites` writes the committed suites.
 """

@@ -15,10 +15,10 @@ import psycopg
 
 from feature_store import clock
 from feature_store.catalog import Catalog, FeatureSpec
+from feature_store.quality.agreement import agreement_results
 from feature_store.quality.changes import WINDOW
 from feature_store.quality.coverage import Coverage, coverage, coverage_results, window_of
 from feature_store.quality.freshness import freshness_results
-from feature_store.quality.reconciliation import agreement_results
 from feature_store.quality.results import RuleResult, plain
 from feature_store.settings import Settings
 

@@ -5,22 +5,17 @@ Neither is put right by the other: a feature stays what its own source says, and
 """
 
 import logging
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Literal
 
 import psycopg
 from psycopg import sql
 
 from feature_store import clock
 from feature_store.catalog import FeatureSpec
-from feature_store.quality.results import RuleResult
 
 log = logging.getLogger(__name__)
-
-SUITE = "reconciliation"
 
 DAYS = 10
 """How many UTC days back a run looks: longer than any of these sources takes to tell or to correct a day."""
@@ -153,14 +148,6 @@ PAIRS = (
 )
 
 
-_NEWEST_VERDICT = """
-select distinct on (right_series) ts, left_value, right_series, right_value, agrees
-from quality.reconciliation
-where quantity = %s and left_source = %s and right_source = %s and ts >= %s
-order by right_series, ts desc, reconciliation_id desc
-"""
-
-
 @dataclass(frozen=True)
 class Reconciled:
     """What a run compared that had not been compared before."""
@@ -184,38 +171,6 @@ def reconcile(conn: psycopg.Connection, run_id: str = "manual") -> Reconciled:
         total = Reconciled(total.compared + len(found), total.disagreeing + disagreeing)
     conn.commit()
     return total
-
-
-def agreement_results(conn: psycopg.Connection, features: Sequence[FeatureSpec], now: datetime) -> Iterator[RuleResult]:
-    """For each feature that has a second source whether the newest numbers of both agree."""
-    for feature in features:
-        pairs = [pair for pair in PAIRS if pair.left.feeds(feature)]
-        compared = [(pair, row) for pair in pairs for row in _newest_verdicts(conn, pair, now)]
-        apart = [_words(pair, row) for pair, row in compared if not row[-1]]
-        if pairs:
-            yield RuleResult(
-                suite=SUITE,
-                rule="agreement",
-                severity="warn",
-                scope="table",
-                feature=feature.id,
-                success=not apart,
-                checked=len(compared),
-                failed=len(apart),
-                observed="; ".join(apart) or f"{len(compared)} numbers of other sources that agree",
-                expected="; ".join(f"{pair.quantity} at most {100 * pair.tolerance:.10g} % apart" for pair in pairs),
-                reason="; ".join(pair.reason for pair in pairs),
-            )
-
-
-def _newest_verdicts(conn: psycopg.Connection, pair: Pair, now: datetime) -> list[tuple[Any, ...]]:
-    asked = (pair.quantity, pair.left.slug, pair.right.slug, now - timedelta(days=DAYS))
-    return conn.execute(_NEWEST_VERDICT, asked).fetchall()
-
-
-def _words(pair: Pair, row: tuple[Any, ...]) -> str:
-    ts, left, series, right, _ = row
-    return f"{pair.right.slug} ({series}) says {right:.10g} of {ts.isoformat()}, {pair.left.slug} {left:.10g}"
 
 
 def _append(conn: psycopg.Connection, pair: Pair, run: dict[str, object]) -> list[tuple[bool]]:

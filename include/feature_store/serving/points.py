@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from feature_store.archive.history import quarter_of
 from feature_store.archive.versions import VersionReader
+from feature_store.warehouse.assessments import with_confidence
 from feature_store.warehouse.versions import KEY, VERSIONS, eligible, newest_of_each, oldest_of_each
 
 Vintage = Literal["latest", "first", "all"]
@@ -33,6 +34,11 @@ class Asked:
     vintage: Vintage = "latest"
     columns: Sequence[str] = COLUMNS
 
+    @property
+    def assessed_by(self) -> datetime | None:
+        """Until when assessments count: what was thought later was not known at K, and not stored at S."""
+        return min((at for at in (self.known_at, self.stored_at) if at is not None), default=None)
+
 
 def points(
     versions: VersionReader, feature: str, definition: int, asked: Asked, since: datetime | None, until: datetime | None
@@ -43,10 +49,15 @@ def points(
     """
     schema = pa.schema([VERSIONS.field(name) for name in asked.columns])
     names = {*KEY, "value", "available_basis", *asked.columns}
+    # Once, and before the versions: often there are none, and then nothing is joined.
+    assessments = versions.assessments(feature, since, until, asked.assessed_by) if "confidence" in names else None
     for rows in _pieces(versions, feature, since, until, names):
         of_definition = rows.filter(pc.field("version") == definition)
         chosen = eligible(of_definition, asked.known_at, asked.stored_at, strict=asked.strict)
-        yield from _VINTAGES[asked.vintage](chosen).select(asked.columns).cast(schema).to_batches()
+        found = _VINTAGES[asked.vintage](chosen)
+        if assessments is not None:
+            found = with_confidence(found, assessments)
+        yield from found.select(asked.columns).cast(schema).to_batches()
 
 
 def _latest(rows: pa.Table) -> pa.Table:

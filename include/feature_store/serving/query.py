@@ -3,7 +3,8 @@
 K is an instant of knowledge, S one of storage: state (K, S) of a point is its newest version among those available by K
 and stored by S. Instants are aware; answers are Arrow tables with instants in UTC and values in the feature's unit.
 Historical answers are strict unless told otherwise: a backfilled version, which may hold what was rewritten since,
-counts as available from when this store ingested it.
+counts as available from when this store ingested it. The confidence of a version is what it was assessed at last by
+K and S, else its own.
 """
 
 import json
@@ -25,6 +26,7 @@ from feature_store.serving.explain import Explained, explain
 from feature_store.serving.join import BACKFILLED, Join
 from feature_store.serving.points import POINTS, Asked, Vintage, points
 from feature_store.settings import Settings
+from feature_store.warehouse.assessments import with_confidence
 from feature_store.warehouse.versions import KEY, VERSIONS, HotConnections
 
 REVISIONS = pa.schema([field for field in VERSIONS if field.name != "xid"])
@@ -178,6 +180,7 @@ class QueryLayer:
     ) -> pa.Table:
         """Every version of a point, or of the points of a range, of every definition, in the order they were told.
 
+        Their confidence is what they were assessed at last.
         QueryError when there are more than `limit`: no more than these are read.
         """
         [chosen] = self.features([feature])
@@ -185,8 +188,9 @@ class QueryLayer:
         if ts is not None:
             since, until = ts, ts + timedelta(microseconds=1)
         with self._versions() as versions:
+            assessments = versions.assessments(chosen.id, since, until)
             rows = _at_most(versions.read([chosen.id], since, until, REVISIONS.names), limit)
-        return rows.sort_by([(name, "ascending") for name in KEY])
+        return with_confidence(rows, assessments).sort_by([(name, "ascending") for name in KEY])
 
     def explain(
         self,

@@ -20,7 +20,7 @@ from feature_store.archive.history import open_history
 from feature_store.errors import QueryError
 from feature_store.serving.lazy import LazyTable, Scan
 from feature_store.serving.moment import Moment
-from feature_store.serving.tables import Relation, panel_as_stored, read_values, read_versions, relations
+from feature_store.serving.tables import Relation, panel_as_stored, read_nothing, read_values, read_versions, relations
 from feature_store.settings import Settings
 from feature_store.warehouse.versions import HotConnections
 
@@ -31,6 +31,9 @@ _MACROS, _MACROS_OF_NOW = (
 )
 _SPANNING = {"features.features_versions": read_versions, "features.features_values": read_values}
 """What has its rows from hot and archive alike."""
+
+_ASSESSMENTS = "quality.confidence"
+"""Joined by the macros: a snapshot has it too, without rows."""
 
 _PANEL = "features.daily_panel"
 
@@ -124,7 +127,9 @@ class Shell:
     def _set_up(self) -> None:
         self._duck.execute("set timezone = 'UTC'; set python_enable_replacements = false")
         with self._connections.open() as hot:
-            found = [one for one in relations(hot) if self._snapshot is None or one.path in _SPANNING]
+            found = relations(hot)
+        if self._snapshot is not None:
+            found = [relation for relation in found if relation.path in {*_SPANNING, _ASSESSMENTS}]
         columns = {relation.path: relation.columns for relation in found}
         for schema, of_schema in groupby(found, key=lambda relation: relation.schema):
             self._duck.execute(f'create schema if not exists "{schema}"')
@@ -136,7 +141,8 @@ class Shell:
             self._duck.execute(panel_as_stored(columns[_PANEL]))
 
     def _add(self, relation: Relation) -> None:
-        read = partial(self._read, _SPANNING.get(relation.path, relation.read))
+        of_postgres = relation.read if self._snapshot is None else read_nothing
+        read = partial(self._read, _SPANNING.get(relation.path, of_postgres))
         self._duck.register(relation.path, LazyTable(relation.columns, read))
         as_json = ", ".join(f'"{name}"::json as "{name}"' for name in relation.json_columns)
         replaced = f"replace ({as_json})" if as_json else ""

@@ -121,6 +121,11 @@ def read_values(moment: Moment, scan: Scan) -> Iterator[pa.RecordBatch]:
                     yield _with_grain(moment, feature, batch) if "grain" in names else batch
 
 
+def read_nothing(moment: Moment, scan: Scan) -> Iterator[pa.RecordBatch]:
+    """What a snapshot has of a table that goes on changing."""
+    return iter(())
+
+
 def panel_as_stored(columns: pa.Schema) -> str:
     """The macro features.daily_panel_as_stored, as the function of Postgres: from the columns of the panel."""
     kinds = {pa.float64(): ("max(value)", ""), pa.bool_(): ("bool_or(is_stale)", "_is_stale")}

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from feature_store.serving.explain import Explained, Source
+from feature_store.serving.explain import Assessed, Explained, Source
 
 
 def told(version: Explained) -> dict[str, Any]:
@@ -18,6 +18,7 @@ def told(version: Explained) -> dict[str, Any]:
         "ingestedAt": moment(version.ingested_at),
         "provisional": version.is_provisional,
         "confidence": version.confidence,
+        "assessment": None if version.assessment is None else _assessment(version.assessment),
         "meta": version.meta,
         "sources": [_source(source) for source in version.sources],
         "inputs": [told(each) for each in version.inputs],
@@ -27,6 +28,14 @@ def told(version: Explained) -> dict[str, Any]:
 def moment(at: datetime) -> str:
     """An instant in UTC with Z; microseconds only where there are any."""
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _assessment(assessed: Assessed) -> dict[str, Any]:
+    return {
+        "assessedAt": moment(assessed.assessed_at),
+        "reasons": assessed.reasons,
+        "confidenceAtIngest": assessed.confidence_at_ingest,
+    }
 
 
 def _source(source: Source) -> dict[str, Any]:

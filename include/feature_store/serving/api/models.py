@@ -128,6 +128,15 @@ class SourceAnswer(Told):
     """The path that gives the bytes, while they are held."""
 
 
+class AssessmentAnswer(Told):
+    """Why the confidence of a version is not the one that it was ingested with."""
+
+    assessed_at: Moment
+    reasons: dict[str, float]
+    """The factors that the confidence was made of, by their names."""
+    confidence_at_ingest: Share
+
+
 class Explanation(Told):
     """A version, and what it was made of."""
 
@@ -140,6 +149,8 @@ class Explanation(Told):
     ingested_at: Moment
     provisional: bool
     confidence: Share
+    assessment: AssessmentAnswer | None
+    """Null where the confidence is that at ingest."""
     meta: dict[str, Any]
     sources: list[SourceAnswer]
     inputs: list["Explanation"]

@@ -30,6 +30,7 @@ from feature_store_client.errors import (
 from feature_store_client.frames import backfilled_share
 from feature_store_client.progress import Progress
 from feature_store_client.results import (
+    Assessment,
     Explanation,
     FeaturePoint,
     FeatureSource,
@@ -46,6 +47,7 @@ from feature_store_client.results import (
 )
 
 __all__ = [
+    "Assessment",
     "AsyncFeatureStore",
     "AuthenticationError",
     "BytesExpired",

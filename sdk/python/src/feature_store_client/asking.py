@@ -11,6 +11,7 @@ from feature_store_client.errors import InvalidRequest, NoPointYet, UnexpectedAn
 from feature_store_client.instants import Bound, Instant, bound, instant
 from feature_store_client.reading import ids_of
 from feature_store_client.results import (
+    Assessment,
     Explanation,
     FeaturePoint,
     FeatureSource,
@@ -115,6 +116,7 @@ def _spec(told: Mapping[str, Any]) -> FeatureSpec:
 
 def _explanation(told: Mapping[str, Any]) -> Explanation:
     parts = {
+        "assessment": built(Assessment, told["assessment"]) if told.get("assessment") else None,
         "sources": [built(SourceAnswer, each) for each in told["sources"]],
         "inputs": [_explanation(each) for each in told["inputs"]],
     }

@@ -153,6 +153,16 @@ class SourceAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class Assessment:
+    """Why the confidence of a version is not the one that it was ingested with."""
+
+    assessed_at: datetime
+    reasons: dict[str, float]
+    """The factors that the confidence was made of, by their names."""
+    confidence_at_ingest: float
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """A version, and what it was made of: answers of sources, or the versions of other features."""
 
@@ -165,6 +175,8 @@ class Explanation:
     ingested_at: datetime
     provisional: bool
     confidence: float
+    assessment: Assessment | None
+    """None where the confidence is that at ingest."""
     meta: dict[str, Any]
     sources: list[SourceAnswer]
     inputs: "list[Explanation]"
