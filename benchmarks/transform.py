@@ -22,6 +22,7 @@ from feature_store.pipeline.transform import Transformed, transform
 from feature_store.settings import Settings
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+_LENGTHS = {"klines_1m": "1 minute", "klines_1h": "1 hour"}
 FED_DAYS, MINUTE_DAYS = 7300, 100
 REPEATS = 3
 
@@ -55,37 +56,47 @@ from generate_series(%(since)s, %(until)s, interval '8 hours') as ts
 def main() -> None:
     """Print the figures of each length of history."""
     for scale in map(int, sys.argv[1:] or ("1", "10", "100")):
-        with tempfile.TemporaryDirectory() as folder, _store(Path(folder)) as (conn, settings):
+        with tempfile.TemporaryDirectory() as folder, store(Path(folder)) as (conn, settings):
             measure(conn, settings, scale)
 
 
 def measure(conn: psycopg.Connection, settings: Settings, scale: int) -> None:
     """Build a history from scratch, then run on the news of a minute, of an hour and of a day of repos."""
-    clock.freeze(conn, NOW)
+    fill(conn, scale)
     today = NOW.replace(hour=0)
-    conn.execute(_FETCH, {"now": NOW})
-    _add(conn, _FED, today - timedelta(days=FED_DAYS * scale / 100), today - timedelta(days=2))
-    for stream, length in (("klines_1m", "1 minute"), ("klines_1h", "1 hour")):
-        query = _CANDLES.format(stream=stream, length=length)
-        _add(conn, query, NOW - timedelta(days=MINUTE_DAYS * scale / 100), NOW)
-    _add(conn, _FUNDING, NOW - timedelta(days=MINUTE_DAYS * scale / 100), NOW - timedelta(hours=4))
     _timed(f"{scale}x: from scratch", conn, settings)
 
     at = NOW
-    for what, step, stream, length in (
-        ("one minute", timedelta(minutes=1), "klines_1m", "1 minute"),
-        ("one hour", timedelta(hours=1), "klines_1h", "1 hour"),
+    for what, step, stream in (
+        ("one minute", timedelta(minutes=1), "klines_1m"),
+        ("one hour", timedelta(hours=1), "klines_1h"),
     ):
         for _ in range(REPEATS):
             at += step
             clock.freeze(conn, at + timedelta(seconds=3))
-            _add(conn, _CANDLES.format(stream=stream, length=length), at - step, at)
+            add_candles(conn, stream, at - step, at)
             _timed(f"{scale}x: {what} of news", conn, settings)
     clock.freeze(conn, NOW + timedelta(hours=9))  # the repos of yesterday are out
     _add(conn, _FED, today - timedelta(days=1), today - timedelta(days=1))
     _timed(f"{scale}x: one day of the Fed's", conn, settings)
     _timed(f"{scale}x: no news", conn, settings)
     _timed(f"{scale}x: everything again", conn, settings, full_refresh=True)
+
+
+def fill(conn: psycopg.Connection, scale: int) -> None:
+    """Raw rows of the first `scale` hundredths of the history, up to NOW, where the clock is frozen."""
+    clock.freeze(conn, NOW)
+    today = NOW.replace(hour=0)
+    conn.execute(_FETCH, {"now": NOW})
+    _add(conn, _FED, today - timedelta(days=FED_DAYS * scale / 100), today - timedelta(days=2))
+    for stream in _LENGTHS:
+        add_candles(conn, stream, NOW - timedelta(days=MINUTE_DAYS * scale / 100), NOW)
+    _add(conn, _FUNDING, NOW - timedelta(days=MINUTE_DAYS * scale / 100), NOW - timedelta(hours=4))
+
+
+def add_candles(conn: psycopg.Connection, stream: str, since: datetime, until: datetime) -> None:
+    """Candles of a stream of Binance with since <= ts < until."""
+    _add(conn, _CANDLES.format(stream=stream, length=_LENGTHS[stream]), since, until)
 
 
 def _add(conn: psycopg.Connection, query: str, since: datetime, until: datetime) -> None:
@@ -100,7 +111,8 @@ def _timed(what: str, conn: psycopg.Connection, settings: Settings, *, full_refr
 
 
 @contextmanager
-def _store(folder: Path) -> Iterator[tuple[psycopg.Connection, Settings]]:
+def store(folder: Path) -> Iterator[tuple[psycopg.Connection, Settings]]:
+    """A store with the catalog and nothing else, on a server of its own."""
     with database(folder / "postgres") as dsn, psycopg.connect(dsn, options="-c timezone=UTC") as conn:
         sync(conn, load_catalog())
         conn.commit()

@@ -160,6 +160,19 @@ def test_quality_ran_and_its_pages_are_there(stack: Running) -> None:
     assert (stack.home / "dbt" / "target" / "static_index.html").exists()
 
 
+def test_every_source_is_checked_by_a_task_of_its_own_and_every_feature_has_a_verdict(stack: Running) -> None:
+    catalog = load_catalog()
+    stack.run("quality_checks")
+    checked = stack.rows("select distinct feature_id from quality.results where suite = 'coverage' order by 1")
+    assert [name for (name,) in checked] == sorted(catalog.features)
+    found = json.loads(stack.call("quality", "--json"))["features"]
+    assert [each["feature_id"] for each in found] == list(catalog.features)
+    assert {each["feature_id"]: each["message"] for each in found if each["verdict"] == "block"} == {}
+    shown = stack.call("quality")
+    assert "macro/us/walcl_total_usd" in shown
+    assert "100.0%" in shown
+
+
 def test_a_backfill_of_months_adds_nothing_that_is_held(stack: Running) -> None:
     before = stack.call("hash")
     stack.wait_for_backfill(stack.backfill("backfill_fred", "2025-08-01T00:00:00Z", "2025-09-02T00:00:00Z"))
