@@ -61,7 +61,7 @@ def plant(store: Store) -> None:
         return row | {name: monday[name] for name in row if name != "ts"} if row["ts"].startswith("2026-11-17") else row
 
     rewrite(store, "tradingview/history/SP_SPX", copied)
-    rewrite(store, "defillama/stablecoincharts/all", _ten_times("2026-11-10", "peggedUSD_units"))
+    rewrite(store, "defillama/stablecoincharts/all", _ten_times("2026-11-10", "value", "peggedUSD_units"))
     rewrite(store, "binance/klines_1m/ETHUSDT", _ten_times("2026-11-20T09:30", "open", "high", "low", "close"))
     for fund in (store.folder / "farside" / "btc").iterdir():
         rewrite(store, f"farside/btc/{fund.stem}", lambda row: row if row["ts"] < "2026-11-13" else None)

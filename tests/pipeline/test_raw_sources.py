@@ -57,5 +57,13 @@ def test_a_sum_over_venues_names_who_is_missing_and_is_trusted_less(store: Store
     assert run(store) == 2
     assert versions(store, DEPTH) == [
         (40_000_000, 0.99, {"venues": ["binance", "okx"], "truncated": ["okx"]}),
-        (25_000_000, 0.495, {"venues": ["binance"], "missing": {"okx": "no answer within 8 seconds"}}),
+        (
+            25_000_000,
+            0.495,
+            {
+                "venues": ["binance"],
+                "missing": {"okx": "no answer within 8 seconds"},
+                "confidence": {"source": 0.99, "venues": 0.5},
+            },
+        ),
     ]

@@ -45,32 +45,34 @@ histories as (
     coalesce(lead(available_at) over history > available_at, true) as is_newest_reading
   from known
   window history as (partition by feature_id, version, ts order by available_at, fetch_id, reading)
-)
+),
 
-select
-  histories.feature_id,
-  histories.version,
-  histories.grain,
-  histories.ts,
-  histories.value::double precision as value,
-  histories.available_at,
-  histories.available_basis,
-  histories.is_provisional,
-  -- What a publisher says of its own value stands.
-  coalesce(histories.confidence, quality.confidence_of(lowered.factors)) as confidence,
-  histories.meta
-  || case
-    when histories.confidence is null and lowered.factors - 'source' <> '{}'
-      then jsonb_build_object('confidence', lowered.factors)
-    else '{}'
-  end as meta,
-  jsonb_build_array(jsonb_build_object('fetch', histories.fetch_id)) || coalesce(histories.evidence, '[]') as evidence
-from histories
-left join {{ source('registry', 'current_sources') }} as source on histories.source_slug = source.slug
-cross join lateral (
+weighed as (
   select
+    histories.*,
     quality.factors_at_ingest(
       source.reliability, histories.share, histories.is_provisional, histories.available_basis
     ) as factors
-) as lowered
-where histories.is_newest_reading and (source.slug is not null or histories.source_slug = 'publish')
+  from histories
+  left join {{ source('registry', 'current_sources') }} as source on histories.source_slug = source.slug
+  where histories.is_newest_reading and (source.slug is not null or histories.source_slug = 'publish')
+)
+
+select
+  feature_id,
+  version,
+  grain,
+  ts,
+  value::double precision as value,
+  available_at,
+  available_basis,
+  is_provisional,
+  -- What a publisher says of its own value stands.
+  coalesce(confidence, quality.confidence_of(factors)) as confidence,
+  meta
+  || case
+    when confidence is null and factors - 'source' <> '{}' then jsonb_build_object('confidence', factors)
+    else '{}'
+  end as meta,
+  jsonb_build_array(jsonb_build_object('fetch', fetch_id)) || coalesce(evidence, '[]') as evidence
+from weighed
