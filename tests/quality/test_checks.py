@@ -121,6 +121,24 @@ def test_a_missing_venue_is_named_with_its_reason(
     assert result.observed == "2 of 3 venues; bybit is missing: timed out"
 
 
+def test_snapshots_are_counted_from_when_their_live_tail_runs(
+    store: psycopg.Connection, settings: Settings, catalog: Catalog
+) -> None:
+    depth = "cex/agg/spot_depth_2pct_usd"
+    fetch = """insert into raw.fetches (source, stream, endpoint, url, fetched_at, run_id)
+               values ('cex', 'books', '', '', %s, %s)"""
+    for hours in (3, 2, 1):
+        put(store, depth, NOW - timedelta(hours=hours), 1e8 + hours)
+        store.execute(fetch, (NOW - timedelta(hours=hours), "walk"))
+    walked = of_rule(checked(store, settings, catalog, depth), "coverage")
+    assert (walked.success, walked.checked) == (True, 0)
+    for minutes in (11, 6, 1):
+        put(store, depth, NOW - timedelta(minutes=minutes), 1e8 + minutes)
+        store.execute(fetch, (NOW - timedelta(minutes=minutes), "scheduled"))
+    live = of_rule(checked(store, settings, catalog, depth), "coverage")
+    assert (live.success, live.checked, live.failed) == (True, 3, 0)
+
+
 def test_two_sources_that_disagree_are_told_of_the_first_ones_feature(
     store: psycopg.Connection, settings: Settings, catalog: Catalog
 ) -> None:

@@ -14,7 +14,7 @@ from feature_store.errors import QualityError
 from feature_store.quality import data_docs, vendored
 from feature_store.quality.data_docs import build_data_docs
 from feature_store.quality.judge import judge, judge_raw
-from feature_store.quality.rules import RAW_TABLES
+from feature_store.quality.raw_tables import RAW_TABLES
 from feature_store.quality.vendored import LINKS, PACKAGES, ensure_assets
 from feature_store.settings import Settings
 from tests.quality import TGA, WALCL

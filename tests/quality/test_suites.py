@@ -8,7 +8,8 @@ import pytest
 
 from feature_store.catalog import Catalog
 from feature_store.quality import project
-from feature_store.quality.rules import CANDIDATES, RAW_TABLES, candidate_rules, raw_rules
+from feature_store.quality.raw_tables import RAW_TABLES
+from feature_store.quality.rules import CANDIDATES, candidate_rules, raw_rules
 from feature_store.quality.suites import CONFIG, PROJECT, build_suites, drifted, write_suites
 
 

@@ -9,7 +9,7 @@ from feature_store.catalog import Catalog
 from feature_store.pipeline.simulate import Note, steps, without_budgets
 from feature_store.pipeline.streams import ingest_stream
 from feature_store.settings import Settings
-from feature_store.warehouse.landing import Place
+from feature_store.warehouse.landing import WALKED, Place
 from feature_store.warehouse.loading import Counts
 
 SPAN, STEP = timedelta(hours=24), timedelta(minutes=30)
@@ -44,7 +44,7 @@ def walk_snapshots(
     for number, at in enumerate(instants, start=1):
         clock.freeze(conn, at)
         for place in snapshots:
-            arrived = ingest_stream(conn, unhurried, settings, place, run_id="walk")
+            arrived = ingest_stream(conn, unhurried, settings, place, run_id=WALKED)
             for failure in arrived.failures.values():
                 raise failure
             counts += arrived.counts

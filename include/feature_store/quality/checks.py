@@ -4,7 +4,7 @@ A rule of severity block fails its task and calls people; one of severity warn i
 rules the first of RULES is the *primary* one: what stands further down usually follows from it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -17,10 +17,11 @@ from feature_store import clock
 from feature_store.catalog import Catalog, FeatureSpec
 from feature_store.quality.agreement import agreement_results
 from feature_store.quality.changes import WINDOW
-from feature_store.quality.coverage import Coverage, coverage, coverage_results, window_of
+from feature_store.quality.coverage import Coverage, Instants, coverage, coverage_results, micros, window_of
 from feature_store.quality.freshness import freshness_results
 from feature_store.quality.results import RuleResult, plain
 from feature_store.settings import Settings
+from feature_store.warehouse.landing import WALKED
 
 SUITE = "checks"
 
@@ -67,6 +68,18 @@ join raw.rejects as kept on kept.fetch_id = newest.fetch_id and kept.feature_id 
 """
 
 
+# Since when the live tail of each stream runs.
+_LIVE_SINCE = """
+select asked.feature_id, first.fetched_at
+from unnest(%s::text[], %s::text[], %s::text[]) as asked (feature_id, source, stream)
+cross join lateral (
+  select f.fetched_at from raw.fetches as f
+  where f.source = asked.source and f.stream = asked.stream and f.run_id is distinct from %s
+  order by f.fetched_at limit 1
+) as first
+"""
+
+
 @dataclass(frozen=True)
 class Checked:
     """What the checks found of one feature."""
@@ -104,7 +117,8 @@ def check_features(
     ages: dict[str, timedelta] = dict(aged.fetchall())
     due = [f for f in features if f.id in ages or (f.is_connected and catalog.connected(f.source.id))]
     held = _held(conn, settings, due, now)
-    covered = {f.id: coverage(f, held[f.id][0], now, is_stale=_is_stale(f, ages.get(f.id))) for f in due}
+    counted = _counted(conn, catalog, due, {name: at for name, (at, _) in held.items()}, now)
+    covered = {f.id: coverage(f, counted[f.id], now, is_stale=_is_stale(f, ages.get(f.id))) for f in due}
     results = [
         *freshness_results(due, ages, settings.dq_freshness_max_ratio),
         *coverage_results(due, covered, settings.dq_coverage_min),
@@ -159,6 +173,31 @@ def _held(
         )
         for feature in features
     }
+
+
+def _counted(
+    conn: psycopg.Connection,
+    catalog: Catalog,
+    features: Sequence[FeatureSpec],
+    held: Mapping[str, Instants],
+    now: datetime,
+) -> dict[str, Instants | None]:
+    """The instants that coverage counts; None where none is expected yet.
+
+    Snapshots are counted from when their live tail runs: the day that a new store lived through came in longer steps.
+    """
+    snapshots = {}
+    for feature in features:
+        origin = feature if feature.is_connected or not feature.inputs else catalog.features[feature.inputs[0]]
+        if origin.is_connected and catalog.source(origin.source.id).streams[str(origin.stream)].history == "none":
+            snapshots[feature.id] = (catalog.source(origin.source.id).slug, str(origin.stream))
+    asked = list(snapshots), [slug for slug, _ in snapshots.values()], [stream for _, stream in snapshots.values()]
+    since: dict[str, datetime] = dict(conn.execute(_LIVE_SINCE, (*asked, WALKED)).fetchall())
+    counted: dict[str, Instants | None] = dict(held)
+    for name in snapshots:
+        live = held[name][held[name] >= micros(since.get(name, now))]
+        counted[name] = live if live.size or not held[name].size else None
+    return counted
 
 
 def _frozen(feature: FeatureSpec, values: Any) -> Iterator[RuleResult]:

@@ -55,11 +55,13 @@ def window_of(feature: FeatureSpec) -> timedelta:
     return max(DAYS, LEAST_POINTS * step_of(feature))
 
 
-def coverage(feature: FeatureSpec, held: Instants, now: datetime, *, is_stale: bool) -> Coverage:
-    """The coverage of a feature by the points it has in its window."""
+def coverage(feature: FeatureSpec, held: Instants | None, now: datetime, *, is_stale: bool) -> Coverage:
+    """The coverage of a feature by the points it has in its window; None where none is expected yet."""
+    if held is None:
+        return Coverage(0, 0)
     if held.size == 0:
         return Coverage(0, 1)
-    until = _micros(now) if is_stale else int(held[-1])
+    until = micros(now) if is_stale else int(held[-1])
     if feature.frequency == "1d":
         expected = _days(feature, int(held[0]), until, now)
         return _compared(expected, np.isin(expected, held))
@@ -89,7 +91,7 @@ def _results(feature: FeatureSpec, found: Coverage, minimum: float) -> Iterator[
         checked=found.expected,
         failed=found.expected - found.present,
         observed=f"{found.present} of {found.expected} expected points, {found.ratio:.1%}"
-        if found.present
+        if found.present or not found.expected
         else "no point",
         expected=f"at least {plain(100 * minimum)} % of the points of calendar {feature.calendar}",
         reason="FEATURE_DQ_COVERAGE_MIN, of the last thirty days or twelve points",
@@ -157,10 +159,11 @@ def _days(feature: FeatureSpec, first: int, until: int, now: datetime) -> Instan
     if feature.release is not None:
         released = release_at(feature, instants)
         instants = [ts for ts, out in zip(instants, released, strict=True) if out <= now]
-    return np.array([_micros(ts) for ts in instants], np.int64)
+    return np.array([micros(ts) for ts in instants], np.int64)
 
 
-def _micros(at: datetime) -> int:
+def micros(at: datetime) -> int:
+    """An instant as Instants have it."""
     return (at - _EPOCH) // _MICROSECOND
 
 

@@ -28,9 +28,10 @@ from feature_store.quality.confidence import lower_confidence
 from feature_store.quality.data_docs import publish, shown_lately
 from feature_store.quality.findings import find
 from feature_store.quality.incidents import follow
+from feature_store.quality.raw_tables import RAW_TABLES
 from feature_store.quality.rejects import reconsider, reject
 from feature_store.quality.results import RuleResult, Verdict, id_of, meta_of, read_result, record
-from feature_store.quality.rules import CANDIDATES, CHANGES, RAW_TABLES
+from feature_store.quality.rules import CANDIDATES, CHANGES
 from feature_store.quality.suites import raw_suite
 from feature_store.settings import load_settings
 from feature_store.warehouse.connection import connect

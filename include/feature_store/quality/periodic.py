@@ -12,8 +12,8 @@ from feature_store.errors import QualityError
 from feature_store.quality.checks import Checked, check_features
 from feature_store.quality.incidents import follow
 from feature_store.quality.judge import Docs, judge_raw_tables
+from feature_store.quality.raw_tables import RAW_TABLES
 from feature_store.quality.results import RuleResult, Verdict, record_results
-from feature_store.quality.rules import RAW_TABLES
 from feature_store.settings import Settings
 
 OWN = DERIVED_SOURCE

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from psycopg.conninfo import conninfo_to_dict
 
 from feature_store.catalog import Catalog
+from feature_store.quality.raw_tables import KEY, RAW_TABLES
 from feature_store.quality.results import id_of, meta_of, plain
-from feature_store.quality.rules import CANDIDATES, CHANGES, KEY, RAW_TABLES, Severity
+from feature_store.quality.rules import CANDIDATES, CHANGES, Severity
 from feature_store.quality.suites import CONFIG, PROJECT, drifted, raw_suite, write_suites
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from uuid import NAMESPACE_URL, uuid5
 import yaml
 
 from feature_store.catalog import Catalog
-from feature_store.quality.rules import CANDIDATES, CHANGES, RAW_TABLES, Rule, candidate_rules, change_rules, raw_rules
+from feature_store.quality.raw_tables import RAW_TABLES
+from feature_store.quality.rules import CANDIDATES, CHANGES, Rule, candidate_rules, change_rules, raw_rules
 from feature_store.settings import ROOT
 
 PROJECT = ROOT / "expectations"

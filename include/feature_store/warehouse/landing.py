@@ -12,6 +12,9 @@ from psycopg.types.json import Jsonb
 from feature_store.errors import SourceError
 from feature_store.sources.contract import Payload
 
+WALKED = "walk"
+"""The run of the fetches by which a new store lives through its last day."""
+
 
 @dataclass(frozen=True)
 class Place:
