@@ -68,15 +68,18 @@ join raw.rejects as kept on kept.fetch_id = newest.fetch_id and kept.feature_id 
 """
 
 
-# Since when the live tail of each stream runs.
-_LIVE_SINCE = """
-select asked.feature_id, first.fetched_at
+# Until when a new store lived through the past of each stream: that takes no longer than the stream's first day.
+_WALKED_UNTIL = """
+select asked.feature_id, max(walked.fetched_at)
 from unnest(%s::text[], %s::text[], %s::text[]) as asked (feature_id, source, stream)
 cross join lateral (
   select f.fetched_at from raw.fetches as f
-  where f.source = asked.source and f.stream = asked.stream and f.run_id is distinct from %s
-  order by f.fetched_at limit 1
+  where f.source = asked.source and f.stream = asked.stream order by f.fetched_at limit 1
 ) as first
+join raw.fetches as walked
+  on walked.source = asked.source and walked.stream = asked.stream and walked.run_id = %s
+  and walked.fetched_at <= first.fetched_at + interval '1 day'
+group by 1
 """
 
 
@@ -117,7 +120,7 @@ def check_features(
     ages: dict[str, timedelta] = dict(aged.fetchall())
     due = [f for f in features if f.id in ages or (f.is_connected and catalog.connected(f.source.id))]
     held = _held(conn, settings, due, now)
-    counted = _counted(conn, catalog, due, {name: at for name, (at, _) in held.items()}, now)
+    counted = _counted(conn, catalog, due, {name: at for name, (at, _) in held.items()})
     covered = {f.id: coverage(f, counted[f.id], now, is_stale=_is_stale(f, ages.get(f.id))) for f in due}
     results = [
         *freshness_results(due, ages, settings.dq_freshness_max_ratio),
@@ -180,7 +183,6 @@ def _counted(
     catalog: Catalog,
     features: Sequence[FeatureSpec],
     held: Mapping[str, Instants],
-    now: datetime,
 ) -> dict[str, Instants | None]:
     """The instants that coverage counts; None where none is expected yet.
 
@@ -192,10 +194,10 @@ def _counted(
         if origin.is_connected and catalog.source(origin.source.id).streams[str(origin.stream)].history == "none":
             snapshots[feature.id] = (catalog.source(origin.source.id).slug, str(origin.stream))
     asked = list(snapshots), [slug for slug, _ in snapshots.values()], [stream for _, stream in snapshots.values()]
-    since: dict[str, datetime] = dict(conn.execute(_LIVE_SINCE, (*asked, WALKED)).fetchall())
+    walked: dict[str, datetime] = dict(conn.execute(_WALKED_UNTIL, (*asked, WALKED)).fetchall())
     counted: dict[str, Instants | None] = dict(held)
-    for name in snapshots:
-        live = held[name][held[name] >= micros(since.get(name, now))]
+    for name, until in walked.items():
+        live = held[name][held[name] > micros(until)]
         counted[name] = live if live.size or not held[name].size else None
     return counted
 
