@@ -60,7 +60,7 @@ def test_a_day_arrives_although_a_service_is_killed_on_the_way(
     if service == "s3":
         stack.settle()
         run = client.trigger("export_parquet")
-        wait_for(lambda: "running" in stack.states(run, "export"), 120)
+        wait_for(lambda: "running" in stack.states(run, "export"), 300)
     else:
         stack.fault(kind="timeout", seconds=0.3, source="binance", path="klines", count=None)
         run = client.trigger("ingest_binance")
