@@ -155,5 +155,11 @@ def test_a_source_that_is_silent_over_a_weekend_is_missed_only_where_its_market_
         [result] = [result for result in on_days[day][feature].results if result.rule == "freshness"]
         return result.success
 
+    def is_stale(day: str) -> bool:
+        found = on_days[day][feature]
+        assert found.age is not None
+        return found.age > timedelta(milliseconds=found.feature.ttl_ms)
+
     assert is_fresh("friday")
     assert (is_fresh("sunday"), is_fresh("tuesday")) == (sunday, tuesday)
+    assert (is_stale("sunday"), is_stale("tuesday")) == (not sunday, not tuesday)
