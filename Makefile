@@ -37,6 +37,7 @@ check: $(STAMP) ## Run every linter and type checker
 	@$(BIN)/lint-imports --no-logo >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 	@$(BIN)/sqlfluff lint --disable-progress-bar --processes 2 dbt_project/models include/feature_store/warehouse/migrations
 	@$(BIN)/feature-store catalog validate
+	@$(BIN)/feature-store catalog dictionary
 
 bench: $(STAMP) ## Run the benchmarks
 	@$(BIN)/python -m benchmarks

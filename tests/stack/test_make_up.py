@@ -13,7 +13,7 @@ from feature_store.catalog.calendars import sessions
 from feature_store.quality.reconciliation import PAIRS
 from feature_store.stack.processes import listening_sockets, stack_processes
 
-from .running import Running
+from .running import Running, wait_for
 
 CHROMIUM = shutil.which("chromium")
 FEATURES = 25
@@ -171,6 +171,29 @@ def test_every_source_is_checked_by_a_task_of_its_own_and_every_feature_has_a_ve
     shown = stack.call("quality")
     assert "macro/us/walcl_total_usd" in shown
     assert "100.0%" in shown
+
+
+def test_a_blocked_feature_fails_the_task_of_its_source_alone_and_is_told_until_it_is_over(stack: Running) -> None:
+    client = stack.airflow()
+    is_over = """select recovered_at is not null from quality.incidents
+                 where subject = 'macro/us/walcl_total_usd' and rule = 'jump'"""
+    try:
+        stack.rows(
+            """insert into raw.rejects (source, stream, feature_id, ts, rule, reason)
+               values ('fred', 'observations', 'macro/us/walcl_total_usd', '2026-01-07', 'jump', 'value is 9e13')
+               returning reject_id"""
+        )
+        run = client.trigger("quality_checks")
+        wait_for(lambda: client.run(run.dag_id, run.run_id).has_ended, 300)
+        assert client.run(run.dag_id, run.run_id).state == "failed"
+        states = stack.states(run, "check")
+        assert (states.count("failed"), states.count("success")) == (1, len(states) - 1)
+        assert stack.states(run, "data_docs") == ["success"], "the pages come out anyway"
+        assert stack.rows(is_over) == [(False,)]
+    finally:
+        stack.rows("delete from raw.rejects where reason = 'value is 9e13' returning reject_id")
+    stack.run("quality_checks")
+    assert stack.rows(is_over) == [(True,)]
 
 
 def test_a_backfill_of_months_adds_nothing_that_is_held(stack: Running) -> None:

@@ -84,6 +84,21 @@ def schema(
 
 
 @app.command()
+def dictionary(write: Annotated[bool, typer.Option("--write", help="Write the page.")] = False) -> None:
+    """Check that docs/data-dictionary.md says what the catalog says, or write it."""
+    from feature_store.catalog import dictionary
+
+    with _explained():
+        catalog = load_catalog()
+    stale = (dictionary.write if write else dictionary.drifted)(catalog)
+    for path in stale:
+        typer.echo(f"{'written' if write else 'differs from the catalog'}: {path}")
+    if stale and not write:
+        typer.echo("run `feature-store catalog dictionary --write` and commit what changes", err=True)
+        raise typer.Exit(2)
+
+
+@app.command()
 def dbt(write: Annotated[bool, typer.Option("--write", help="Write the files.")] = False) -> None:
     """Check that what the dbt project takes from the catalog says what the catalog says, or write it."""
     from feature_store.warehouse import exposures, panel
