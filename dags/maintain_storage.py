@@ -1,4 +1,4 @@
-"""Keeps storage in order: partitions ahead of time, old days in the history alone, bytes no longer than streams say."""
+"""Keeps storage in order: partitions ahead of time, old days in the history alone, nothing longer than it is needed."""
 
 from datetime import timedelta
 
@@ -58,6 +58,16 @@ def expire_payloads() -> int:
     return expired.payloads
 
 
+@task
+def forget_results() -> int:
+    """Remove what transforms found in order a month ago; returns how many results."""
+    from feature_store.quality.results import forget_results
+    from feature_store.warehouse.connection import connect
+
+    with connect() as conn:
+        return forget_results(conn)
+
+
 @dag(
     schedule="5 0 * * *",
     catchup=False,
@@ -78,13 +88,15 @@ history on S3, and dropped; or attached again, and the task fails and says how t
 `feature-store archive retire --dry-run`. After it the history is tidied: months that are over lie in few files.
 Beside it, the bytes of answers go that are older than their streams keep them (`payloads` in the catalog); hash, size
 and fetches stay. `feature-store archive payloads --dry-run` tells what would go. While S3 is away that task fails, and
-the next run catches up.""",
+the next run catches up.
+And what transforms found in order is forgotten after thirty days; what broke a rule stays in `quality.results`.""",
 )
 def maintain_storage() -> None:
     """Only tidying waits for anything: for the days that retire."""
     partitions_ahead()
     retire_days() >> tidy_history()
     expire_payloads()
+    forget_results()
 
 
 maintain_storage()

@@ -15,7 +15,7 @@ from feature_store import clock
 from feature_store.catalog import Catalog
 from feature_store.errors import QualityError
 from feature_store.quality.judge import judge
-from feature_store.quality.results import Verdict
+from feature_store.quality.results import Verdict, forget_results
 from tests.quality import NOW, RRP, TGA, WALCL
 
 Put = Callable[..., None]
@@ -247,6 +247,20 @@ def test_every_result_is_kept_as_history(conn: psycopg.Connection, sound: Put, j
     assert [row[:4] for row in ranges] == [(RRP, True, 1, 0), (TGA, True, 1, 0), (WALCL, False, 1, 1)]
     assert "value 7.7e+18" in ranges[2][4]
     assert ranges[2][5] == "value from 4e+11 to 2e+13 USD"
+
+
+def test_what_was_in_order_is_forgotten_after_a_month_and_what_broke_is_not(
+    conn: psycopg.Connection, sound: Put, judged: Judge
+) -> None:
+    sound(value=7.7e18)
+    results = "select count(*) filter (where success) > 0, count(*) filter (where not success) from quality.results"
+    judged()
+    assert conn.execute(results).fetchone() == (True, 1)
+    clock.advance(conn, timedelta(days=30))
+    assert forget_results(conn) == 0
+    clock.advance(conn, timedelta(seconds=1))
+    assert forget_results(conn) > 0
+    assert conn.execute(results).fetchone() == (False, 1)
 
 
 def test_a_refused_table_is_history_too(conn: psycopg.Connection, sound: Put, judged: Judge) -> None:

@@ -17,6 +17,7 @@ from feature_store.pipeline.transform import transform
 from feature_store.quality.agreement import assess_agreement
 from feature_store.quality.periodic import check_source, sources_checked
 from feature_store.quality.reconciliation import reconcile
+from feature_store.quality.results import forget_results
 from feature_store.settings import Settings
 from feature_store.warehouse.loading import Counts
 from feature_store.warehouse.news import has_news
@@ -115,6 +116,7 @@ def _live(
     if _is_due((MAINTENANCE_CRON,), before, at):
         make_ahead(conn, settings.pg_partition_days)
         retire(conn, settings, catalog)
+        forget_results(conn)
 
 
 def _is_due(crons: tuple[str, ...], before: datetime | None, at: datetime) -> bool:

@@ -3,16 +3,20 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from feature_store.quality.rules import Scope, Severity
+from feature_store.quality.rules import CANDIDATES, CHANGES, Scope, Severity
 
 if TYPE_CHECKING:
     from great_expectations.core import ExpectationValidationResult
+
+
+KEPT = timedelta(days=30)
+"""How long it is kept that a candidate broke no rule."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +139,17 @@ def record_results(conn: psycopg.Connection, run_id: str, checked_at: datetime, 
                 for r in results
             ],
         )  # fmt: skip
+
+
+def forget_results(conn: psycopg.Connection) -> int:
+    """Remove what transforms found in order after KEPT, and return how many results; commits.
+
+    A transform a minute leaves tens of thousands a day. What broke is kept, and so is what the hourly checks found.
+    """
+    old = "delete from quality.results where success and suite = any(%s) and checked_at < ops.now() - %s"
+    removed = conn.execute(old, ([CANDIDATES, CHANGES], KEPT)).rowcount
+    conn.commit()
+    return removed
 
 
 def plain(value: object) -> str:
