@@ -7,7 +7,7 @@ import pytest
 
 from feature_store.catalog import Catalog
 from feature_store.catalog.calendars import sessions
-from feature_store.quality.coverage import Coverage, Instants, coverage, window_of
+from feature_store.quality.coverage import Coverage, Instants, coverage, coverage_results, window_of
 
 SPX, BTC, FUNDING = "macro/us/spx_index", "crypto/btc/price_usd", "cex/binance/btcusdt_funding_rate"
 WALCL, GAS = "macro/us/walcl_total_usd", "onchain/eth/gas_price_gwei"
@@ -92,6 +92,17 @@ def test_settlements_are_expected_as_often_as_those_around_them(catalog: Catalog
         del held[24]
     found = coverage(catalog.feature(FUNDING), instants(*held), NOW, is_stale=False)
     assert (found.present, found.expected, found.missing) == (34 - lost, 34, lost)
+
+
+@pytest.mark.parametrize(
+    ("present", "expected", "success"), [(0, 1, False), (1, 3, True), (9, 12, False), (10, 12, True), (0, 0, True)]
+)
+def test_less_than_the_minimum_fails_once_enough_is_expected(
+    catalog: Catalog, present: int, expected: int, success: bool
+) -> None:
+    spx = catalog.feature(SPX)
+    result, _ = coverage_results([spx], {SPX: Coverage(present, expected)}, 0.8)
+    assert (result.rule, result.success) == ("coverage", success)
 
 
 def test_nothing_there_is_no_coverage(catalog: Catalog) -> None:

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
 
 from feature_store.catalog import load_catalog
 from feature_store.cli.options import AsJson, print_json, print_table
@@ -37,7 +38,8 @@ def quality(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"features": [_as_json(checked) for checked in found]})
         return
-    print_table("quality", [_row(checked) for checked in found])
+    # Wider than a small terminal rather than with ids cut off: they are there to be copied.
+    print_table("quality", [_row(checked) for checked in found], Console(width=max(Console().width, 120)))
     for checked in found:
         for result in checked.failures:
             typer.echo(f"{result.severity}: {result}")
