@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from feature_store.archive import Tidied, open_history, open_versions, tidy_history
-from feature_store.archive.history import FILE_ROWS
+from feature_store.archive.history import FILE_ROWS, bundles
 from feature_store.archive.tidying import KEPT, _groups
 from feature_store.errors import ArchiveError
 from feature_store.warehouse.versions import VERSIONS, digests
@@ -150,6 +150,7 @@ def test_files_of_a_commit_that_died_go_and_nothing_else_does(archive: Store) ->
 
 
 @given(counts=st.lists(st.integers(1, 2 * FILE_ROWS), max_size=20))
+@example(counts=[1, FILE_ROWS + 1] * 3)
 def test_a_file_s_worth_of_features_at_a_time_is_rewritten(counts: list[int]) -> None:
     of = {f"t/{number:02}": count for number, count in enumerate(counts)}
     found = pa.array([{"values": name, "counts": count} for name, count in reversed(of.items())])
@@ -157,8 +158,11 @@ def test_a_file_s_worth_of_features_at_a_time_is_rewritten(counts: list[int]) ->
     assert [name for group in groups for name in group] == sorted(of), "each once, in order"
     sizes = [sum(of[name] for name in group) for group in groups]
     assert all(size <= FILE_ROWS or len(group) == 1 for size, group in zip(sizes, groups, strict=True))
-    files = sum(-(-size // FILE_ROWS) for size in sizes)
-    assert files <= 2 * -(-sum(counts) // FILE_ROWS), "what was rewritten is tidy"
+    read = [pa.record_batch([pa.nulls(size)], ["row"]) for size in sizes]
+    files = list(bundles(pa.RecordBatchReader.from_batches(pa.schema([("row", pa.null())]), read)))
+    assert sum(file.num_rows for file in files) == sum(counts)
+    assert all(file.num_rows <= FILE_ROWS for file in files)
+    assert len(files) <= 2 * -(-sum(counts) // FILE_ROWS), "what was rewritten is tidy"
 
 
 def test_only_the_folder_of_the_history_is_swept(archive: Store) -> None:

@@ -55,7 +55,7 @@ def test_what_a_broken_rule_leaves(db: psycopg.Connection, rule: str, score: flo
     factors=st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 1).map(lambda x: round(x, 6)), min_size=1),
     lowered=st.floats(0, 1),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 def test_it_is_monotone_in_each_factor_and_never_above_the_least(
     db: psycopg.Connection, factors: Factors, lowered: float
 ) -> None:

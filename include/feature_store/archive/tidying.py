@@ -3,7 +3,7 @@
 pyiceberg has neither: https://github.com/apache/iceberg-python/issues/1092, /issues/1065.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -26,7 +26,7 @@ from feature_store.archive.history import (
 from feature_store.archive.s3 import Bucket, open_bucket
 from feature_store.errors import ArchiveError
 from feature_store.settings import Settings
-from feature_store.warehouse.versions import KEY
+from feature_store.warehouse.versions import KEY, VERSIONS
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -95,13 +95,21 @@ def _rewrite(history: History, month: datetime) -> None:
     rows = 0
     with asking(history.settings, "rewrite a month of"), history.table.transaction() as transaction:
         transaction.delete(of_month)
-        for group in _groups(features):
-            read = history.read(group, month, until).read_all().sort_by([(name, "ascending") for name in KEY])
-            for bundle in bundles(read.to_reader()):
-                transaction.append(bundle)
-                rows += bundle.num_rows
+        # Over the ends of groups: a file's rest that began anew with each would leave the month as untidy as it was.
+        for bundle in bundles(_in_order(history, _groups(features), month, until)):
+            transaction.append(bundle)
+            rows += bundle.num_rows
         if rows != held.num_rows:
             raise ArchiveError(f"{month:%Y-%m} has {held.num_rows} versions and was read as {rows}: it stays as it is")
+
+
+def _in_order(history: History, groups: Iterable[list[str]], month: datetime, until: datetime) -> pa.RecordBatchReader:
+    """The versions of a month in the order of KEY; what is held in memory is one group's."""
+    sort = [(name, "ascending") for name in KEY]
+    batches = (
+        batch for group in groups for batch in history.read(group, month, until).read_all().sort_by(sort).to_batches()
+    )
+    return pa.RecordBatchReader.from_batches(VERSIONS, batches)
 
 
 def _groups(features: pa.Array) -> Iterator[list[str]]:
