@@ -21,7 +21,6 @@ from feature_store.warehouse.migrate import migrate
 from .archive.store import Server
 from .recordings import HISTORIES
 
-
 # How long an example takes says more of the machine than of the code.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
