@@ -226,7 +226,7 @@ def test_every_documented_command_exists(line: str) -> None:
     """The words that lead to a command, and the options that stand right behind them."""
     command = typer.main.get_command(app)
     words = line.split()
-    while words and isinstance(command, typer.core.TyperGroup):
+    while words and not words[0].startswith("-") and isinstance(command, typer.core.TyperGroup):
         assert words[0] in command.commands, f"feature-store {line}"
         command = command.commands[words.pop(0)]
     options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
