@@ -5,8 +5,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from tests.http_server import QuietHandler, listening_on
 
 PATH = "/services/T0P/s3cret"
 
@@ -32,7 +33,7 @@ def listening() -> Iterator[Webhook]:
     webhook = Webhook()
     webhook.free.set()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             webhook.asked.set()
@@ -45,16 +46,6 @@ def listening() -> Iterator[Webhook]:
             self.send_header("Content-Length", "0")
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    webhook.url = f"http://127.0.0.1:{server.server_port}{PATH}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with listening_on(Handler) as address:
+        webhook.url = address + PATH
         yield webhook
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=10)

@@ -1,12 +1,12 @@
 """A server between a client and the store that spoils the next answers, in a row, and passes on the rest."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
+
+from tests.http_server import QuietHandler, listening_on
 
 
 @dataclass
@@ -29,20 +29,11 @@ def flaky_before(upstream: str) -> Iterator[Flaky]:
     class Handler(_Handler):
         plan = flaky
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    flaky.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
+    with listening_on(Handler) as flaky.url:
         yield flaky
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler):
     plan: Flaky
     protocol_version = "HTTP/1.1"
 
@@ -84,6 +75,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content[: len(content) // 2] if is_cut else content)
         self.close_connection = self.close_connection or is_cut
-
-    def log_message(self, *_: object) -> None:
-        """Nothing."""

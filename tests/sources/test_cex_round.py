@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import httpx
@@ -22,6 +22,7 @@ from feature_store.sources.cex_round import ask
 from feature_store.sources.circuit import Circuit
 from feature_store.sources.contract import Payload, Row, Window
 from feature_store.sources.http import Host, Http
+from tests.http_server import QuietHandler, listening_on
 from tests.replay.server import Wall, candle, candles, serving
 
 from .cex_rounds import BOOKS, venues
@@ -75,23 +76,12 @@ def fault(upstream: str, **what: Any) -> None:
 def venue_server(answer: Callable[[BaseHTTPRequestHandler, str], None]) -> Iterator[str]:
     """Hosts below one address; `answer` says what the host of a name does."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             answer(self, self.path.split("/")[1])
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=10)
+    with listening_on(Handler) as address:
+        yield address
 
 
 def send(handler: BaseHTTPRequestHandler, body: bytes) -> None:

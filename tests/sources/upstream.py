@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from time import time
+
+from tests.http_server import QuietHandler, listening_on
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def answering() -> Iterator[Upstream]:
     """Answer on a free port for as long as the block lasts."""
     upstream = Upstream()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(QuietHandler):
         def do_GET(self) -> None:
             upstream.paths.append(self.path)
             answer = upstream.note()
@@ -67,16 +68,5 @@ def answering() -> Iterator[Upstream]:
             self.end_headers()
             self.wfile.write(answer.body.encode())
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    upstream.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
+    with listening_on(Handler) as upstream.url:
         yield upstream
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(timeout=10)
