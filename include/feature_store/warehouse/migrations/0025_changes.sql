@@ -130,3 +130,8 @@ end
 $$;
 comment on function quality.confidence_of(jsonb) is
 'Confidence, 0 to 1: the product of its factors. It falls when any factor does, and is never more than the least of them.';
+
+comment on column quality.results.suite is
+'candidates, candidate_changes and raw_<slug>_<stream> of Great Expectations; freshness, coverage, checks and reconciliation of the hourly checks.';
+comment on column quality.results.severity is
+'block (keeps rows, or the whole table, from being published; of an hourly check: fails it) or warn (lowers confidence; of an hourly check: marks it).';
