@@ -1,7 +1,7 @@
 """`feature-store catalog`: check, list and show what the catalog holds."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -76,11 +76,7 @@ def schema(
     with _explained():
         place = folder or load_settings().catalog_dir
     stale = schemas.write(place) if write else schemas.drifted(place)
-    for path in stale:
-        typer.echo(f"{'written' if write else 'differs from the contracts'}: {path}")
-    if stale and not write:
-        typer.echo("run `feature-store catalog schema --write`", err=True)
-        raise typer.Exit(2)
+    _tell(stale, "contracts", "run `feature-store catalog schema --write`", written=write)
 
 
 @app.command()
@@ -91,11 +87,8 @@ def dictionary(write: Annotated[bool, typer.Option("--write", help="Write the pa
     with _explained():
         catalog = load_catalog()
     stale = (dictionary.write if write else dictionary.drifted)(catalog)
-    for path in stale:
-        typer.echo(f"{'written' if write else 'differs from the catalog'}: {path}")
-    if stale and not write:
-        typer.echo("run `feature-store catalog dictionary --write` and commit what changes", err=True)
-        raise typer.Exit(2)
+    remedy = "run `feature-store catalog dictionary --write` and commit what changes"
+    _tell(stale, "catalog", remedy, written=write)
 
 
 @app.command()
@@ -106,10 +99,15 @@ def dbt(write: Annotated[bool, typer.Option("--write", help="Write the files.")]
     with _explained():
         catalog = load_catalog()
     stale = [path for made in (panel, exposures) for path in (made.write if write else made.drifted)(catalog)]
+    _tell(stale, "catalog", "run `feature-store catalog dbt --write` and commit what changes", written=write)
+
+
+def _tell(stale: Sequence[Path], of: str, remedy: str, *, written: bool) -> None:
+    """Which generated files were written; or which differ and what to do, with exit code 2."""
     for path in stale:
-        typer.echo(f"{'written' if write else 'differs from the catalog'}: {path}")
-    if stale and not write:
-        typer.echo("run `feature-store catalog dbt --write` and commit what changes", err=True)
+        typer.echo(f"{'written' if written else f'differs from the {of}'}: {path}")
+    if stale and not written:
+        typer.echo(remedy, err=True)
         raise typer.Exit(2)
 
 
