@@ -191,6 +191,7 @@ def test_a_check_of_a_source_is_kept_as_history_and_opens_one_incident_a_feature
     assert store.execute(history, (TGA,)).fetchall() == [("run-1", False), ("run-2", False)]
     incidents = "select feature_id, rule, severity from quality.incidents order by 1"
     assert store.execute(incidents).fetchall() == [(RRP, "freshness", "block"), (TGA, "freshness", "block")]
+    assert store.execute("select distinct docs from quality.incidents").fetchall() == [(settings.data_docs_url,)]
 
 
 def test_an_incident_ends_with_the_check_that_finds_its_rule_to_hold(

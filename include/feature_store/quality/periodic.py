@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import psycopg
 
+from feature_store import clock
 from feature_store.catalog import Catalog, FeatureSpec
 from feature_store.catalog.contracts import DERIVED_SOURCE, PUBLISH_SOURCE, PUBLISH_TABLE
-from feature_store.clock import now
 from feature_store.errors import QualityError
 from feature_store.quality.checks import Checked, check_features
 from feature_store.quality.incidents import follow
@@ -40,12 +40,6 @@ class SourceChecked:
         """Those of them that call for somebody."""
         return tuple((subject, result) for subject, result in self.failures if result.severity == "block")
 
-    def __str__(self) -> str:
-        counted = f"{len(self.features)} features, {len(self.tables)} raw tables"
-        if not self.failures:
-            return f"{self.source}: {counted}, all rules hold"
-        return f"{self.source}: {counted}, {len(self.blocking)} blocked, {len(self.failures)} told"
-
 
 def sources_checked(catalog: Catalog) -> list[str]:
     """The names to check by: the slug of every connected source, and OWN."""
@@ -62,10 +56,11 @@ def check_source(
     features = check_features(conn, settings, catalog, _features(catalog, source))
     tables = [name for name in _tables(source) if _has_rows(conn, name)]
     verdicts = judge_raw_tables(conn, catalog, run_id, tables, docs=docs, home=settings.home)
-    record_results(conn, run_id, now(conn), [result for checked in features for result in checked.results])
-    follow(conn, run_id, source, [result for checked in features for result in _to_follow(checked)])
+    record_results(conn, run_id, clock.now(conn), [result for checked in features for result in checked.results])
+    pages = settings.data_docs_url
+    follow(conn, run_id, source, [result for checked in features for result in _to_follow(checked)], docs=pages)
     for verdict in verdicts:
-        follow(conn, run_id, source, verdict.results, table=_table(verdict))
+        follow(conn, run_id, source, verdict.results, table=_table(verdict), docs=pages)
     return SourceChecked(source, tuple(features), tuple(verdicts))
 
 
