@@ -47,11 +47,10 @@ def quality(context: typer.Context, as_json: AsJson = False) -> None:
 
 def _row(checked: "Checked") -> dict[str, Any]:
     primary = checked.failures[0].rule if checked.failures else ""
-    ratio = _ratio(checked)
     return {
         "feature": checked.feature.id,
         "coverage": f"{checked.coverage.ratio:.1%}",
-        "age / ttl": "" if ratio is None else f"{ratio:.2f}",
+        "age / ttl": "" if checked.ratio is None else f"{checked.ratio:.2f}",
         "outliers": checked.outliers,
         "verdict": f"{checked.verdict} {primary}".strip(),
         "newest values": _sparkline(checked.values),
@@ -74,7 +73,7 @@ def _as_json(checked: "Checked") -> dict[str, Any]:
         "freshness": {
             "age_ms": checked.age and round(checked.age / timedelta(milliseconds=1)),
             "ttl_ms": checked.feature.ttl_ms,
-            "ratio": _ratio(checked),
+            "ratio": checked.ratio,
         },
         "outliers": checked.outliers,
         "checks": [
@@ -91,12 +90,6 @@ def _as_json(checked: "Checked") -> dict[str, Any]:
         "sparkline": _sparkline(checked.values),
         "values": checked.values,
     }
-
-
-def _ratio(checked: "Checked") -> float | None:
-    from feature_store.quality.freshness import ratio_of
-
-    return ratio_of(checked.feature, checked.age)
 
 
 def _sparkline(values: tuple[float, ...]) -> str:

@@ -92,18 +92,15 @@ order by points.feature_id, points.version, points.ts, points.is_candidate, poin
 """)
 
 
-def compare_candidates(conn: psycopg.Connection, dsn: str, catalog: Catalog) -> int:
-    """Fill `quality.candidate_changes` from `features.candidates`, which is committed; returns how many there are."""
+def compare_candidates(conn: psycopg.Connection, dsn: str, catalog: Catalog) -> None:
+    """Fill `quality.candidate_changes` from `features.candidates`, which is committed; commits."""
     conn.execute("truncate quality.candidate_changes")
-    count = 0
     names = sql.SQL(", ").join(map(sql.Identifier, COLUMNS))
     into = sql.SQL("copy quality.candidate_changes ({}) from stdin").format(names)
     with conn.cursor().copy(into) as copy:
         for row in _compared(_points(dsn, catalog), catalog):
             copy.write_row(row)
-            count += 1
     conn.commit()
-    return count
 
 
 def step_of(feature: FeatureSpec) -> timedelta:
@@ -147,6 +144,7 @@ def compare(points: pd.DataFrame, feature: FeatureSpec) -> pd.DataFrame:
     season = _season(points, is_factor=is_factor)
     values = points["value"].to_numpy(float)
     measured = _measured(values, is_factor=is_factor) - season
+    chosen = points["is_candidate"].to_numpy(bool)
     newest = ~points["ts"].duplicated(keep="last").to_numpy()
     ordinal = np.cumsum(newest) - 1  # each row's place in the sequence of points
     ordinal[~newest] += 1
@@ -154,12 +152,11 @@ def compare(points: pd.DataFrame, feature: FeatureSpec) -> pd.DataFrame:
         values[newest],
         measured[newest],
         points["ts"].dt.as_unit("us").astype("int64").to_numpy()[newest],
-        points["is_candidate"].to_numpy(bool)[newest],
+        chosen[newest],
         limit,
         step_of(feature),
     )
     before = line.before()
-    chosen = points["is_candidate"].to_numpy(bool)
     place = ordinal[chosen]
     at = {name: numbers[place] for name, numbers in before.items()}
     value, own_season = measured[chosen], season[chosen]
@@ -178,7 +175,7 @@ def compare(points: pd.DataFrame, feature: FeatureSpec) -> pd.DataFrame:
             "distance": np.where(at["count"] >= ENOUGH_TO_BLOCK, to_value(distance), np.nan),
             "score": score,
             "unit_power": _unit_power(value - at["median"], far & is_factor & (at["count"] >= ENOUGH_TO_BLOCK)),
-            "repeats": np.where(newest[chosen], _runs(values[newest])[place], np.nan),
+            "repeats": np.where(newest[chosen], runs(values[newest])[place], np.nan),
         }
     )
 
@@ -279,7 +276,7 @@ def _unit_power(off: Numbers, is_far: NDArray[np.bool_]) -> Numbers:
     return np.where(is_unit, whole, np.nan)
 
 
-def _runs(values: Numbers) -> Numbers:
+def runs(values: Numbers) -> Numbers:
     """How many values in a row up to each one are equal."""
     starts = np.flatnonzero(np.append(True, values[1:] != values[:-1]))
     place = np.arange(values.size)

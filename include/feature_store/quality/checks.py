@@ -16,9 +16,9 @@ import psycopg
 from feature_store import clock
 from feature_store.catalog import Catalog, FeatureSpec
 from feature_store.quality.agreement import agreement_results
-from feature_store.quality.changes import WINDOW
+from feature_store.quality.changes import WINDOW, runs
 from feature_store.quality.coverage import Coverage, Instants, coverage, coverage_results, micros, window_of
-from feature_store.quality.freshness import freshness_results
+from feature_store.quality.freshness import freshness_results, ratio_of
 from feature_store.quality.results import RuleResult, plain
 from feature_store.settings import Settings
 from feature_store.warehouse.landing import WALKED
@@ -31,6 +31,9 @@ RULES = (
     "schema", *BLOCKED, "flat_line", "duplicate", "freshness", "coverage", "gap", "outlier", "venues", "agreement",
 )  # fmt: skip
 """The rules that a feature is checked by, the most telling first."""
+
+SPARKS = 24
+"""Newest values that a sparkline shows."""
 
 USUAL_SHARE = 0.005
 """Share of points that may be outliers: no real history that we know has more."""
@@ -66,8 +69,6 @@ cross join lateral (
 ) as newest
 join raw.rejects as kept on kept.fetch_id = newest.fetch_id and kept.feature_id is null and kept.resolved_at is null
 """
-
-
 # Until when a new store lived through the past of each stream: that takes no longer than the stream's first day.
 _WALKED_UNTIL = """
 select asked.feature_id, max(walked.fetched_at)
@@ -91,12 +92,21 @@ class Checked:
     coverage: Coverage
     age: timedelta | None
     """Of its newest point, closed time left out; None without one."""
-    outliers: int
-    """Points of its window that lie out of their band."""
     values: tuple[float, ...]
     """The newest values, oldest first."""
     results: tuple[RuleResult, ...]
     """One for each rule that applies, as RULES are ordered."""
+
+    @property
+    def outliers(self) -> int:
+        """Points of its window that lie out of their band."""
+        [found] = [result.failed or 0 for result in self.results if result.rule == "outlier"]
+        return found
+
+    @property
+    def ratio(self) -> float | None:
+        """Its age over its ttl; None without a point."""
+        return ratio_of(self.feature, self.age)
 
     @property
     def failures(self) -> tuple[RuleResult, ...]:
@@ -116,12 +126,14 @@ def check_features(
     """Check features as they are now; changes nothing. What has no point and no connector is left out."""
     now = clock.now(conn)
     names = [feature.id for feature in features]
-    aged = conn.execute("select feature_id, age from features.latest where feature_id = any(%s)", (names,))
-    ages: dict[str, timedelta] = dict(aged.fetchall())
+    latest = "select feature_id, age, is_stale from features.latest where feature_id = any(%s)"
+    newest = conn.execute(latest, (names,)).fetchall()
+    ages: dict[str, timedelta] = {name: age for name, age, _ in newest}
+    fresh = {name for name, _, is_stale in newest if not is_stale}
     due = [f for f in features if f.id in ages or (f.is_connected and catalog.connected(f.source.id))]
     held = _held(conn, settings, due, now)
     counted = _counted(conn, catalog, due, {name: at for name, (at, _) in held.items()})
-    covered = {f.id: coverage(f, counted[f.id], now, is_stale=_is_stale(f, ages.get(f.id))) for f in due}
+    covered = {f.id: coverage(f, counted[f.id], now, is_stale=f.id not in fresh) for f in due}
     results = [
         *freshness_results(due, ages, settings.dq_freshness_max_ratio),
         *coverage_results(due, covered, settings.dq_coverage_min),
@@ -132,7 +144,6 @@ def check_features(
         *_venues(conn, due),
         *agreement_results(conn, due, now),
     ]
-    outliers = {r.feature: r.failed or 0 for r in results if r.rule == "outlier"}
     conn.commit()
     by_feature = _by_feature(results)
     return [
@@ -140,7 +151,6 @@ def check_features(
             feature,
             covered[feature.id],
             ages.get(feature.id),
-            outliers[feature.id],
             tuple(held[feature.id][1][-SPARKS:].tolist()),
             by_feature[feature.id],
         )
@@ -148,17 +158,9 @@ def check_features(
     ]
 
 
-SPARKS = 24
-"""Newest values that a sparkline shows."""
-
-
 def _by_feature(results: Iterable[RuleResult]) -> dict[str | None, tuple[RuleResult, ...]]:
     ordered = sorted(results, key=lambda result: (str(result.feature), RULES.index(result.rule)))
     return {name: tuple(of_one) for name, of_one in groupby(ordered, key=lambda result: result.feature)}
-
-
-def _is_stale(feature: FeatureSpec, age: timedelta | None) -> bool:
-    return age is None or age > timedelta(milliseconds=feature.ttl_ms)
 
 
 def _held(
@@ -208,8 +210,7 @@ def _frozen(feature: FeatureSpec, values: Any) -> Iterator[RuleResult]:
     if most is None:
         return
     newest = values[-WINDOW:]
-    moved = np.flatnonzero(newest != newest[-1]) if newest.size else newest
-    run = int(newest.size - (moved[-1] + 1 if moved.size else 0))
+    run = int(runs(newest)[-1]) if newest.size else 0
     allowed = max(most, 2)
     yield _result(
         feature,

@@ -44,9 +44,9 @@ where (c.feature_id, c.version, c.ts, c.available_at) = (l.feature_id, l.version
 """
 
 
-def lower_confidence(conn: psycopg.Connection, rows: Sequence[Failing]) -> int:
-    """Lower the confidence of candidates that broke a warning, and say why in their meta; returns how many."""
+def lower_confidence(conn: psycopg.Connection, rows: Sequence[Failing]) -> None:
+    """Lower the confidence of candidates that broke a warning, and say why in their meta."""
     if not rows:
-        return 0
+        return
     told = [(row.feature_id, row.version, row.ts, row.available_at, row.rule, row.beside.get("score")) for row in rows]
-    return conn.execute(_LOWER, [list(column) for column in zip(*told, strict=True)]).rowcount
+    conn.execute(_LOWER, [list(column) for column in zip(*told, strict=True)])

@@ -76,10 +76,11 @@ def judge(
             return verdict
         with project.opened(catalog, home, _dsn(conn)) as context:
             found = [project.run_suite(context, CANDIDATES, verdict.checked_at, features)]
-            if not _fatal(_read(context, found, verdict)):
+            verdict = _with(context, found[0], verdict)
+            if not _fatal(verdict):
                 compare_candidates(conn, _dsn(conn), catalog)
                 found.append(project.run_suite(context, CHANGES, verdict.checked_at, features))
-            verdict = _read(context, found, verdict)
+                verdict = _with(context, found[1], verdict)
             if _fatal(verdict):
                 raise _refused(conn, _shown(context, found, verdict, home, docs), "features.candidates")
             failing = [row for result in found for row in _failing(context, result, verdict.checked_at)]
@@ -133,7 +134,7 @@ def judge_raw_tables(
             for table in tables:
                 verdict = _empty(conn, run_id, raw_suite(table), "raw", table)
                 found = [project.run_suite(context, verdict.suite, verdict.checked_at, ())]
-                verdict = _shown(context, found, _read(context, found, verdict), home, docs)
+                verdict = _shown(context, found, _with(context, found[0], verdict), home, docs)
                 record(conn, verdict)
                 verdicts.append(verdict)
                 log.info("%s", verdict)
@@ -171,14 +172,12 @@ def _empty(conn: psycopg.Connection, run_id: str, suite: str, schema: str, table
     return Verdict(run_id, suite, checked_at=now, checked=row[0])
 
 
-def _read(context: "FileDataContext", found: Sequence["ExpectationSuiteValidationResult"], verdict: Verdict) -> Verdict:
-    """The verdict with what was found, in the suites' order."""
-    results: list[RuleResult] = []
-    for of_suite in found:
-        order = {e.id: n for n, e in enumerate(context.suites.get(of_suite.suite_name).expectations)}
-        of_suite.results.sort(key=lambda result: order[id_of(result)])  # those that broke off came first
-        results += [read_result(result, of_suite.suite_name, verdict.checked) for result in of_suite.results]
-    return replace(verdict, results=tuple(results))
+def _with(context: "FileDataContext", found: "ExpectationSuiteValidationResult", verdict: Verdict) -> Verdict:
+    """The verdict with what a suite found besides, in the suite's order."""
+    order = {e.id: n for n, e in enumerate(context.suites.get(found.suite_name).expectations)}
+    found.results.sort(key=lambda result: order[id_of(result)])  # those that broke off came first
+    results = (read_result(result, found.suite_name, verdict.checked) for result in found.results)
+    return replace(verdict, results=(*verdict.results, *results))
 
 
 def _shown(
