@@ -1,6 +1,7 @@
 """Random histories, many in one build, against seasonal adjustment in plain Python and against time itself."""
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from tests.conftest import database
 
 from .conftest import NAME
-from .seasonal_reference import SEASONS, Version, adjust, corrected
+from .seasonal_reference import SEASONS, Adjusted, Season, Version, adjust, corrected
 from .seasonal_store import SeasonalStore
 
 END = datetime(2026, 1, 1, tzinfo=UTC)
@@ -122,14 +123,8 @@ def drawn(kind: Kind) -> st.SearchStrategy[Drawn]:
     )
 
 
-# The same histories each time: of random ones about one in eight differs from the reference at an edge of a window,
-# in the method that is named where there is no effect, and why is still to be found.
 @settings(
-    max_examples=2,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
+    max_examples=2, deadline=None, phases=[Phase.explicit, Phase.generate], suppress_health_check=list(HealthCheck)
 )
 @given(
     series=st.tuples(*(drawn(kind) for kind in KINDS)),
@@ -154,11 +149,11 @@ def test_random_histories_are_adjusted_as_the_method_says_in_steps_at_once_and_u
             store.build()
         twins = [store.twins(f"test/f{number}") for number in range(len(kinds))]
         for kind, history, held in zip(kinds, histories, twins, strict=True):
-            told = corrected(history)
-            keys = [key for key, version in told.items() if not version.is_provisional]
+            by_stage = [corrected([v for v in history if v.stored <= stored(n)]) for n in range(len(lived) + 1)]
+            keys = [key for key, version in by_stage[-1].items() if not version.is_provisional]
             assert held.keys() == set(keys)
             for key in Random(7).sample(keys, 30) + keys[-10:]:
-                expected, found = adjust(SEASONS[kind.season], told, key), held[key]
+                expected, found = written(SEASONS[kind.season], by_stage, key), held[key]
                 assert found.value == expected.value or found.value == pytest.approx(expected.value, 1e-9, 1e-9)
                 assert found.meta.get("method") == expected.method
                 assert found.meta.get("observations", 0) == expected.observations
@@ -176,6 +171,21 @@ def test_random_histories_are_adjusted_as_the_method_says_in_steps_at_once_and_u
             then = {key: twin.value for key, twin in store.twins(f"test/f{number}").items()}
             assert then == {key: twin.value for key, twin in twins[number].items() if key[1] <= end}
         store.conn.close()
+
+
+def written(
+    season: Season, by_stage: Sequence[dict[tuple[datetime, datetime], Version]], key: tuple[datetime, datetime]
+) -> Adjusted:
+    """The version of the twin as it was written: what would say the same number again is not written again, so its
+    meta says what was found then. Only where there was nothing to take out can the number stay when more is known.
+    """
+    expected = adjust(season, by_stage[-1], key)
+    for told in reversed(by_stage[:-1]):
+        earlier = adjust(season, told, key) if key in told and expected.effect == 0 else None
+        if earlier is None or earlier.value != expected.value:
+            break
+        expected = earlier
+    return expected
 
 
 def _store(dsn: str, home: Path, kinds: list[Kind]) -> SeasonalStore:
