@@ -18,6 +18,7 @@ REAL_TIME = {
     "include/feature_store/clock.py": "sets what ops.now() gives",
     "include/feature_store/sources/budget.py": "counts requests in the source's own minutes",
     "include/feature_store/sources/circuit.py": "says when a source may be asked again",
+    "include/feature_store/warehouse/migrations/0026_metrics.sql": "makes ops.real_now()",
     "include/feature_store/warehouse/migrations/0019_api.sql": "notes when keys of the API were made",
     "include/feature_store/serving/keys.py": "keys begin and end in real time",
     "include/feature_store/serving/api/keyring.py": "asks whether keys have ended",

@@ -70,13 +70,7 @@ def publish_data_docs(settings: Settings, site: Path) -> PublishedDocs:
 def _held(bucket: Bucket) -> dict[str, str]:
     """The ETag of each file of the site that is in the bucket."""
     folder = bucket.prefix + DATA_DOCS
-    with bucket.asking(f"list {bucket.uri(DATA_DOCS)}"):
-        pages = bucket.client.get_paginator("list_objects_v2").paginate(Bucket=bucket.name, Prefix=folder)
-        return {
-            each["Key"].removeprefix(folder): each["ETag"].strip('"')
-            for page in pages
-            for each in page.get("Contents", [])
-        }
+    return {each["Key"].removeprefix(folder): each["ETag"].strip('"') for each in bucket.objects(DATA_DOCS)}
 
 
 def _content_type(name: str) -> str:

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from feature_store.archive.evidence import Evidence
 from feature_store.archive.history import History, open_history
 from feature_store.archive.point_file import COLUMNS, Points, point_file, replaced
+from feature_store.archive.progress import reached, real_now
 from feature_store.archive.s3 import CONNECTIONS, EXPORT_TAG, Bucket, open_bucket
 from feature_store.archive.versions import midnight
 from feature_store.errors import ArchiveError
@@ -103,6 +104,7 @@ def export(conn: psycopg.Connection, settings: Settings, progress: Progress | No
         reader.prepare_threshold = None  # the planner must see the dates to skip partitions
         reader.execute("select pg_advisory_lock(hashtext('ops.exported_files'))")  # falls with the connection
         _mark_elsewhere(conn, bucket)
+        began = real_now(reader)
         reader.execute("begin isolation level repeatable read read only")
         days = _dirty_days(reader)
         total, failures = Exported(), list[Exception]()
@@ -116,6 +118,7 @@ def export(conn: psycopg.Connection, settings: Settings, progress: Progress | No
                 progress(total.days, len(days))
     if failures:
         raise failures[0]
+    reached(conn, "parquet", began)
     return total
 
 

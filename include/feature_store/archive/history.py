@@ -17,6 +17,8 @@ import pyarrow as pa
 import stamina
 from psycopg import sql
 
+from feature_store.archive.progress import measure_history, reached, real_now
+from feature_store.archive.s3 import open_bucket
 from feature_store.errors import ArchiveError, Overtaken
 from feature_store.settings import Settings
 from feature_store.warehouse.assessments import ASSESSMENTS
@@ -218,10 +220,13 @@ def commit_history(conn: psycopg.Connection, settings: Settings, progress: Progr
     then, and the next run catches up. `progress` is told how many versions are written so far.
     """
     with writing(conn):
+        began = real_now(conn)
         for attempt in stamina.retry_context(on=Overtaken, attempts=5):
             with attempt:
-                return _commit(conn, settings, progress)
-    raise AssertionError("a retry returns or raises")
+                total = _commit(conn, settings, progress)
+        measure_history(conn, open_bucket(settings))
+        reached(conn, "history", began)
+    return total
 
 
 def _commit(conn: psycopg.Connection, settings: Settings, progress: Progress | None) -> int:

@@ -120,8 +120,8 @@ def _move_batch(conn: psycopg.Connection, bucket: Bucket, pool: ThreadPoolExecut
         uris = list(pool.map(partial(_put, bucket), batch))
         with conn.transaction():
             conn.cursor().executemany(
-                "update raw.payloads set uri = %s, content = null where sha256 = %s",
-                [(uri, landed.sha256) for uri, landed in zip(uris, batch, strict=True)],
+                "update raw.payloads set uri = %s, stored_bytes = %s, content = null where sha256 = %s",
+                [(uri, len(landed.content), landed.sha256) for uri, landed in zip(uris, batch, strict=True)],
             )
     return batch
 

@@ -18,6 +18,7 @@ from feature_store.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import ObjectTypeDef
 
 CONNECTIONS = 16
 """How many objects are on their way at once."""
@@ -107,6 +108,13 @@ class Bucket:
                 # An earlier bucket that is gone took its objects along; ours must be there, or we ask a wrong server.
                 if place.netloc == self.name or error.response["Error"]["Code"] != "NoSuchBucket":
                     raise
+
+    def objects(self, folder: str) -> Iterator["ObjectTypeDef"]:
+        """What lies in a folder, with names as the bucket has them. Raises ArchiveError."""
+        with self.asking(f"list {self.uri(folder)}"):
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=self.prefix + folder)
+            for page in pages:
+                yield from page.get("Contents", [])
 
     @contextmanager
     def asking(self, doing: str) -> Iterator[None]:

@@ -23,6 +23,7 @@ from feature_store.archive.history import (
     open_history,
     writing,
 )
+from feature_store.archive.progress import measure_history
 from feature_store.archive.s3 import Bucket, open_bucket
 from feature_store.errors import ArchiveError
 from feature_store.settings import Settings
@@ -71,6 +72,7 @@ def tidy_history(conn: psycopg.Connection, settings: Settings, *, kept: timedelt
             assert history.table is not None
             commits = _expire(history.table, until)
             files = _sweep(bucket, history.table, until)
+        measure_history(conn, bucket)
     return Tidied(months, commits, files)
 
 

@@ -37,3 +37,11 @@ class Access(Protocol):
     def note(self, caller: Caller, endpoint: str, points: int) -> None:
         """Record that the caller read so many points there."""
         ...
+
+    def took(self, endpoint: str, status: int, seconds: float) -> None:
+        """Record how long an answer took."""
+        ...
+
+    async def write_down(self) -> None:
+        """Write what was recorded to the database; raises Problem database-away."""
+        ...

@@ -23,6 +23,7 @@ from feature_store.serving.api.gate import App, Gate, internal
 from feature_store.serving.api.latest import LatestCache, LatestShortcut
 from feature_store.serving.api.models import Health
 from feature_store.serving.api.problems import MEDIA_TYPE, Problem
+from feature_store.serving.api.scraping import Metrics
 from feature_store.settings import Settings
 from feature_store.warehouse.migrate import MIGRATIONS
 
@@ -75,6 +76,7 @@ def create_app(settings: Settings, catalog: Catalog, access: Access) -> App:
     app.include_router(joining.router)
     app.include_router(publishing.router)
     _serve_health(app)
+    _serve_metrics(app, Metrics(backend), access)
     _explain_failures(app)
     app.openapi = lambda: describe(app)  # type: ignore[method-assign]
     gate = Gate(app, access, {"/v1/latest": LatestShortcut(latest, app)})
@@ -117,6 +119,24 @@ def _serve_health(app: FastAPI) -> None:
         if lacking:
             raise Problem("database-away", f"the database lacks {lacking} migrations", remedy="`make up` applies them.")
         return JSONResponse({"status": "ready"})
+
+
+def _serve_metrics(app: FastAPI, metrics: Metrics, access: Access) -> None:
+    told: dict[int | str, dict[str, Any]] = {
+        200: {"description": "All metrics.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    }
+
+    @app.get(
+        "/metrics",
+        operation_id="getMetrics",
+        summary="What Prometheus scrapes",
+        tags=["service"],
+        responses={**told, **problems("database-away")},
+    )
+    async def metrics_of_store(request: Request) -> Response:
+        await access.write_down()
+        body, media_type = await to_thread.run_sync(metrics.told, request.headers.get("accept", ""))
+        return Response(body, headers={"Content-Type": media_type})
 
 
 def _migrations_lacking(backend: Backend) -> int:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from time import perf_counter
 from traceback import format_exception
 from typing import Any
 from uuid import uuid4
@@ -56,7 +57,7 @@ class Gate:
         answer = _Answer(send, _request_id(headers))
         scope.setdefault("state", {})
         scope["state"] |= {"request_id": answer.request_id, "points": 0}
-        caller = None
+        caller, began = None, perf_counter()
         try:
             if scope["path"].startswith("/v1/"):
                 caller = scope["state"]["caller"] = await self._admitted(scope, headers, answer)
@@ -70,8 +71,7 @@ class Gate:
             told = {"requestId": answer.request_id, "method": scope["method"], "path": scope["path"]}
             log.error("a request failed", **told, traceback="".join(format_exception(error)))
             await answer.refuse(internal(), scope["path"])
-        if caller is not None:
-            self._note(caller, scope)
+        self._record(caller, scope, answer.status, perf_counter() - began)
 
     async def _admitted(self, scope: Scope, headers: dict[bytes, bytes], answer: "_Answer") -> Caller:
         sent = headers.get(b"authorization")
@@ -83,9 +83,12 @@ class Gate:
             raise Problem("missing-scope", f"the key {caller.name!r} lacks the scope {needed}", scope=needed)
         return caller
 
-    def _note(self, caller: Caller, scope: Scope) -> None:
-        endpoint = scope["path"].split("/")[2]
-        if endpoint in ENDPOINTS:
+    def _record(self, caller: Caller | None, scope: Scope, status: int, seconds: float) -> None:
+        _, version, endpoint, *_ = f"{scope['path']}//".split("/")
+        if not status or version != "v1" or endpoint not in ENDPOINTS:
+            return
+        self._access.took(f"/v1/{endpoint}", status, seconds)
+        if caller is not None:
             self._access.note(caller, f"/v1/{endpoint}", scope["state"]["points"])
 
 
@@ -101,12 +104,18 @@ class _Answer:
         self._send = send
         self.request_id = request_id
         self.extra: Headers = []
-        self.has_begun = False
+        self.status = 0
+        """0 until the answer begins."""
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything of it was sent."""
+        return self.status != 0
 
     async def send(self, message: Message) -> None:
         """Pass a message on, the first with the headers that every answer has."""
         if message["type"] == "http.response.start":
-            self.has_begun = True
+            self.status = message["status"]
             headers = list(message.get("headers", ()))
             said = {name.lower() for name, _ in headers}
             headers += [pair for pair in _UNLESS_SAID if pair[0] not in said]

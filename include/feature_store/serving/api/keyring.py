@@ -16,6 +16,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from feature_store.serving.api.access import Caller
+from feature_store.serving.api.durations import Durations
 from feature_store.serving.api.leases import Leases
 from feature_store.serving.api.problems import Problem
 from feature_store.serving.api.reads import Read, Reads
@@ -74,6 +75,7 @@ class Keyring:
         )
         self._leases = Leases(self._pool)
         self._reads = Reads(self._pool)
+        self._durations = Durations(self._pool)
         self._keys: dict[str, _Key] = {}
         self._known: dict[str, _Key] = {}
         self._trusted_until = -inf
@@ -90,7 +92,7 @@ class Keyring:
     async def start(self) -> None:
         """Read the keys and keep them fresh. Without a database it starts too, and believes no key until it can."""
         await self._pool.open()
-        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._write_down())]
+        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._keep_writing())]
         await self._tried.wait()
 
     async def stop(self) -> None:
@@ -129,6 +131,21 @@ class Keyring:
     def note(self, caller: Caller, endpoint: str, points: int) -> None:
         """Count a request that was answered with so many points."""
         self._reads.add(Read(caller.key_id, int((self._epoch + monotonic()) // 60), endpoint), points)
+
+    def took(self, endpoint: str, status: int, seconds: float) -> None:
+        """Count how long an answer took."""
+        self._durations.add(endpoint, status, seconds)
+
+    async def write_down(self) -> None:
+        """Write down what was counted; what cannot be written now waits."""
+        try:
+            await self._flush()
+        except psycopg.Error as error:
+            raise Problem("database-away", "What was counted cannot be written down.") from error
+
+    async def _flush(self) -> None:
+        await self._reads.flush()
+        await self._durations.flush()
 
     def _find(self, scheme: str, token: str) -> _Key:
         token = token.strip()
@@ -172,13 +189,13 @@ class Keyring:
         self._epoch = now[0] - began
         self._trusted_until = began + TRUST_SECONDS
 
-    async def _write_down(self) -> None:
+    async def _keep_writing(self) -> None:
         """Every few seconds, and at the end."""
         while not self._stopping.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), FLUSH_SECONDS)
             try:
-                await self._reads.flush()
+                await self._flush()
                 if not self._stopping.is_set():
                     await self._leases.forget()
             except psycopg.Error as error:
