@@ -81,6 +81,7 @@ class SqlQuery(Builder[Dataquery], Dataquery):
 
 
 Query = PromQuery | SqlQuery
+Panel = TimeSeries | Stat | StateTimeline | Table
 AnyPanel = TypeVar("AnyPanel", TimeSeries, Stat, StateTimeline, Table)
 
 
@@ -169,7 +170,7 @@ def table(about: About) -> Table:
     return about.on(Table()).override_by_name("severity", properties)
 
 
-def is_anything_wrong() -> list[Builder]:  # type: ignore[type-arg]
+def is_anything_wrong() -> list[Panel]:
     """What to see first."""
     api = About(
         "REST API",
@@ -189,7 +190,7 @@ def is_anything_wrong() -> list[Builder]:  # type: ignore[type-arg]
     )
     gaps = About(
         "Features with gaps",
-        "How many features lacked more than a fifth of the points that their calendar expects, at the last hourly check.",
+        "How many features lacked more than a fifth of what their calendar expects at the last hourly check.",
         "none",
         bad_from(1),
         [now(f"count(feature_coverage_ratio{{{CHOSEN}}} < 0.8) or vector(0)")],
@@ -237,12 +238,12 @@ def is_anything_wrong() -> list[Builder]:  # type: ignore[type-arg]
     ]
 
 
-def which_feature() -> list[Builder]:  # type: ignore[type-arg]
+def which_feature() -> list[Panel]:
     """Every feature by its age and its gaps, and what rules say of it."""
     overview = About(
         "Features",
-        "Each feature with the age of its newest point, the ttl that its age must not exceed, and the share of expected "
-        "points that are there. An age beyond the ttl is stale; an infinite one is of a feature without a point.",
+        "Each feature with the age of its newest point, the ttl that its age must not exceed, and the share of the "
+        "expected points that are there. Beyond its ttl a feature is stale; without a point its age is infinite.",
         "none",
         bad_from(1, yellow=0.8),
         [
@@ -271,7 +272,7 @@ def which_feature() -> list[Builder]:  # type: ignore[type-arg]
     )
     coverage = About(
         "Coverage",
-        "Share of the points that the calendar expects which are there, by the hourly checks. Below 80 % an alert fires.",
+        "How many of the points that the calendar expects are there, by the hourly checks. Below 80 % an alert fires.",
         "percentunit",
         good_from(0.95, yellow=0.8),
         [over_time(f"max by (feature) (feature_coverage_ratio{{{CHOSEN}}})", "{{feature}}")],
@@ -370,11 +371,12 @@ def without(*columns: str, renamed: dict[str, str] | None = None) -> DataTransfo
     return DataTransformerConfig("organize", options=options)
 
 
-def does_data_arrive() -> list[Builder]:  # type: ignore[type-arg]
+def does_data_arrive() -> list[Panel]:
     """What sources give, and what is not taken."""
     committed = About(
         "Points committed",
-        "Versions of points committed a minute. A daily feature stands at zero for most of the day; one of minutes must not.",
+        "Versions of points committed a minute. A daily feature stands at zero for most of the day; one of minutes "
+        "must not.",
         "cpm",
         good_from(0.001),
         [over_time(f"60 * sum by (feature) (rate(feature_ingest_total{{{CHOSEN}}}[$__rate_interval]))", "{{feature}}")],
@@ -389,8 +391,8 @@ def does_data_arrive() -> list[Builder]:  # type: ignore[type-arg]
     )
     fetches = About(
         "Fetches that did not load",
-        "Answers of sources within an hour that were rejected, and requests that failed. Some failures are the weather of "
-        "the internet; many open a circuit.",
+        "Within an hour, answers of sources that could not be read, and requests that failed. Some failures are the "
+        "weather of the internet; many open a circuit.",
         "short",
         bad_from(20, yellow=5),
         [
@@ -435,12 +437,12 @@ def does_data_arrive() -> list[Builder]:  # type: ignore[type-arg]
     ]
 
 
-def does_it_reach_s3() -> list[Builder]:  # type: ignore[type-arg]
+def does_it_reach_s3() -> list[Panel]:
     """What the archive lacks, and what all of it takes."""
     export = About(
         "Export lag",
-        "Since when changes may be missing from the Parquet files, in real time. Exports are due every 15 minutes; above "
-        "an hour an alert fires.",
+        "Since when changes may be missing from the Parquet files, in real time. Exports are due every 15 minutes; "
+        "above an hour an alert fires.",
         "s",
         bad_from(3600, yellow=1800),
         [over_time("max(feature_store_export_lag_seconds)", "Parquet")],
@@ -455,8 +457,8 @@ def does_it_reach_s3() -> list[Builder]:  # type: ignore[type-arg]
     )
     dirty = About(
         "Days to be exported",
-        "Days of features that changed since they were last exported. They rise with a backfill, and every export empties "
-        "them.",
+        "Days of features that changed since they were last exported. They rise with a backfill, and every export "
+        "empties them.",
         "short",
         bad_from(10000, yellow=1000),
         [over_time("max(feature_store_dirty_days)", "days of features")],
@@ -464,8 +466,8 @@ def does_it_reach_s3() -> list[Builder]:  # type: ignore[type-arg]
     )
     waiting = About(
         "Answers waiting for S3",
-        "Answers of sources whose bytes still lie in PostgreSQL. Every export moves them; above 1000 for an hour an alert "
-        "fires.",
+        "Answers of sources whose bytes still lie in PostgreSQL. Every export moves them; above 1000 for an hour an "
+        "alert fires.",
         "short",
         bad_from(1000, yellow=500),
         [over_time("max(feature_store_payloads_waiting)", "answers")],
@@ -483,14 +485,14 @@ def does_it_reach_s3() -> list[Builder]:  # type: ignore[type-arg]
     return [lines(about) for about in (export, history, dirty, waiting, storage)]
 
 
-def are_readers_answered() -> list[Builder]:  # type: ignore[type-arg]
+def are_readers_answered() -> list[Panel]:
     """The REST API as its callers see it."""
     seconds = "sum by (le, endpoint) (rate(feature_query_duration_seconds_bucket[$__rate_interval]))"
     latency = [
         About(
             f"Latency, {name}",
-            f"{share} of the requests of each endpoint were answered within this time. An endpoint that nobody asks has "
-            "no line.",
+            f"{share} of the requests of each endpoint were answered within this time. An endpoint that nobody asks "
+            "has no line.",
             "s",
             bad_from(red, yellow),
             [over_time(f"histogram_quantile({quantile}, {seconds})", "{{endpoint}}")],
@@ -502,15 +504,15 @@ def are_readers_answered() -> list[Builder]:  # type: ignore[type-arg]
     ]
     requests = About(
         "Requests",
-        "Requests a second to each endpoint. FEATURE_API_RATE_LIMIT_RPM bounds them for each key: 1000 a minute are 17 a "
-        "second.",
+        "Requests a second to each endpoint. FEATURE_API_RATE_LIMIT_RPM bounds them for each key: 1000 a minute are "
+        "17 a second.",
         "reqps",
         bad_from(100, yellow=17),
         [over_time("sum by (endpoint) (rate(feature_store_api_requests_total[$__rate_interval]))", "{{endpoint}}")],
     )
     errors = About(
         "Errors",
-        "Requests a second that were refused (4xx: the caller is wrong, or asks too much) or failed (5xx: we are wrong).",
+        "Requests a second that were refused (4xx: the caller is wrong, or asks too much) or failed (5xx: we are).",
         "reqps",
         bad_from(1, yellow=0.1),
         [
@@ -524,13 +526,13 @@ def are_readers_answered() -> list[Builder]:  # type: ignore[type-arg]
     return [lines(about) for about in (*latency, requests, errors)]
 
 
-def does_airflow_run() -> list[Builder]:  # type: ignore[type-arg]
+def does_airflow_run() -> list[Panel]:
     """What Airflow says of itself over OTLP."""
     durations = "rate(airflow_dagrun_duration_success_milliseconds[$__rate_interval])"
     runs = About(
         "Duration of DAG runs",
-        "How long successful runs of each DAG took on average. Ingest is due every few minutes: beyond five, runs wait for "
-        "those before them.",
+        "How long successful runs of each DAG took on average. Ingest is due every few minutes: beyond five, runs wait "
+        "for those before them.",
         "ms",
         bad_from(900_000, yellow=300_000),
         [

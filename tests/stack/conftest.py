@@ -8,7 +8,6 @@ from feature_store.replay.generate import generate
 from feature_store.stack.ports import free_port
 from feature_store.stack.processes import stack_processes
 from feature_store.stack.services import PORTS
-
 from tests.monitoring.programs import program
 
 from .prometheus import Prometheus, prometheus_server
