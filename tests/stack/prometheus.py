@@ -1,6 +1,5 @@
 """A real Prometheus with the configuration of the repository."""
 
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from feature_store.stack.ports import free_port
 from feature_store.stack.supervision import tail
 from tests.monitoring.programs import CONFIG
 
+from .otlp import PATH, otlp_receiver
 from .running import wait_for
 
 
@@ -25,6 +25,7 @@ class Prometheus:
 
     folder: Path
     port: int
+    otlp_endpoint: str = ""
 
     @property
     def url(self) -> str:
@@ -34,7 +35,7 @@ class Prometheus:
     def otlp(self) -> dict[str, str]:
         """With these in their environment, Airflow's processes send it their metrics."""
         return {
-            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": f"{self.url}/api/v1/otlp/v1/metrics",
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": self.otlp_endpoint,
             "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT": "2",
             "OTEL_METRIC_EXPORT_INTERVAL": "5000",
         }
@@ -76,24 +77,35 @@ def prometheus_server(binary: str, folder: Path) -> Iterator[Prometheus]:
         f"--config.file={folder / 'prometheus.yml'}",
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{server.port}",
+        "--web.enable-remote-write-receiver",
         *_otlp_options(binary),
     ]
     log = folder / "prometheus.log"
     with log.open("wb") as sink, subprocess.Popen(command, stdout=sink, stderr=sink) as process:
         try:
             wait_for(lambda: _is_ready(server, process, log), 60)
-            yield server
+            with _taking_otlp(server) as server.otlp_endpoint:
+                yield server
         finally:
             process.terminate()
 
 
 def _otlp_options(binary: str) -> list[str]:
-    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True)
-    major = re.search(r"version (\d+)\.", said.stdout + said.stderr)
-    assert major is not None
-    if int(major[1]) < 3:
-        return ["--enable-feature=otlp-write-receiver,native-histograms"]
-    return ["--web.enable-otlp-receiver", "--enable-feature=native-histograms"]
+    """What turns its OTLP receiver on; Debian's build has none."""
+    said = subprocess.run([binary, "--help"], capture_output=True, text=True, check=True)
+    if "--web.enable-otlp-receiver" in said.stdout + said.stderr:
+        return ["--web.enable-otlp-receiver", "--enable-feature=native-histograms"]
+    return ["--enable-feature=otlp-write-receiver,native-histograms"]
+
+
+@contextmanager
+def _taking_otlp(server: Prometheus) -> Iterator[str]:
+    own = server.url + PATH
+    if httpx.post(own, trust_env=False).status_code == httpx.codes.NOT_FOUND:
+        with otlp_receiver(server.url) as address:
+            yield address
+    else:
+        yield own
 
 
 def _is_ready(server: Prometheus, process: subprocess.Popen[bytes], log: Path) -> bool:

@@ -152,6 +152,8 @@ class Airflow:
                 "otel_on": str(any(os.environ.get(name) for name in _OTLP_ENDPOINTS)),
                 # Those have the DAG in their name, beside others that have it in a label.
                 "legacy_names_on": "False",
+                # Forked processes send what their parent counted of this too, as if they were it.
+                "metrics_block_list": "serde",
             },
             "scheduler": {
                 "scheduler_idle_sleep_time": "0.1",
