@@ -34,6 +34,7 @@ check: $(STAMP) ## Run every linter and type checker
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec docker-compose.yaml
 	@$(BIN)/mypy
 	@$(BIN)/mypy --config-file sdk/python/pyproject.toml
+	@$(BIN)/mypy monitoring/grafana
 	@$(BIN)/lint-imports --no-logo >$(VENV)/imports.log || { cat $(VENV)/imports.log; exit 1; }
 	@$(BIN)/sqlfluff lint --disable-progress-bar --processes 2 dbt_project/models include/feature_store/warehouse/migrations
 	@$(BIN)/feature-store catalog validate

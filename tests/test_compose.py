@@ -1,4 +1,4 @@
-"""docker-compose.yaml and Dockerfile, as far as they can be judged without Docker: the same stack as `make up`."""
+"""docker-compose.yaml and Dockerfile, judged without Docker: the same stack as `make up`, and what watches it."""
 
 import os
 import re
@@ -29,6 +29,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: service for name, service in SERVICES.items() if "build" in service}
 AIRFLOW = {name: service for name, service in OURS.items() if name.startswith("airflow-")}
 ONCE = {"setup", "begin"}
+WATCHING = {"prometheus", "grafana"}
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
 BIN = Path(sys.executable).parent
 
@@ -79,8 +80,11 @@ FIXED = {
 
 
 @pytest.fixture
-def stack(tmp_path: Path) -> Stack:
-    """The stack of `make up`, were its database a service."""
+def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stack:
+    """The stack of `make up`, were its database a service, in a shell that names our Prometheus."""
+    for name, value in COMPOSE["x-airflow"].items():
+        if name.startswith("OTEL_"):
+            monkeypatch.setenv(name, value)
     dsn = f"postgresql://feature_store:{VALUES['POSTGRES_PASSWORD']}@postgres:5432/feature_store"
     given = {"FEATURE_STORE_HOME": str(tmp_path), "FEATURE_STORE_POSTGRES_DSN": dsn}
     return Stack(Settings.model_validate(given), SECRETS)
@@ -92,8 +96,8 @@ def test_it_follows_the_schema_of_compose_files() -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_every_service_of_make_up_is_there_and_nothing_else(stack: Stack) -> None:
-    assert {program.name for program in stack.programs()} == set(SERVICES) - ONCE
+def test_every_service_of_make_up_is_there_and_what_watches_it(stack: Stack) -> None:
+    assert {program.name for program in stack.programs()} == set(SERVICES) - ONCE - WATCHING
 
 
 def test_every_step_of_make_up_is_taken_in_containers_too(stack: Stack) -> None:
@@ -110,6 +114,8 @@ def test_images_are_pinned_and_of_the_versions_of_make_up() -> None:
     assert {service["image"] for service in OURS.values()} == {f"feature-store:{version}"}
     embedded = subprocess.run([binaries() / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
     assert f"postgres:{embedded.split()[-1]}" == SERVICES["postgres"]["image"]
+    for name in WATCHING:
+        assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+\.\d+", SERVICES[name]["image"])
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -122,7 +128,7 @@ def test_ports_are_published_on_loopback_alone(name: str) -> None:
 def test_published_ports_have_the_defaults_of_the_settings() -> None:
     defaults = {str(info.alias): info.default for info in Settings.model_fields.values()}
     published = [VARIABLE.search(port) for service in SERVICES.values() for port in service.get("ports", [])]
-    assert len(published) == len(PORTS)
+    assert len(published) == len(PORTS) + len(WATCHING)
     for found in published:
         assert found is not None
         assert int(found["rest"]) == defaults[found["name"]]
@@ -131,6 +137,10 @@ def test_published_ports_have_the_defaults_of_the_settings() -> None:
 def test_no_service_runs_as_root() -> None:
     assert SERVICES["postgres"]["user"] == "postgres"
     assert all("user" not in service and service["cap_drop"] == ["ALL"] for service in OURS.values())
+    for name in WATCHING:
+        assert SERVICES[name]["user"] not in {"root", "0"}
+        assert SERVICES[name]["cap_drop"] == ["ALL"]
+        assert SERVICES[name]["security_opt"] == OURS["api"]["security_opt"]
 
 
 @pytest.mark.parametrize("name", sorted(set(SERVICES) - ONCE))
@@ -140,6 +150,8 @@ def test_a_service_tells_its_health_and_starts_again(name: str) -> None:
     assert kind == "CMD"
     if command[0] == "python":
         compile(command[2], name, "exec")
+    elif name in WATCHING:
+        assert command[:-1] == ["wget", "--quiet", "--output-document=-"]
     else:
         assert (binaries() / command[0]).exists()
 
@@ -155,8 +167,17 @@ def test_services_wait_for_what_they_need() -> None:
 
 def test_every_volume_is_declared_and_every_folder_of_state_is_a_volume() -> None:
     mounted = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
-    assert mounted == set(COMPOSE["volumes"])
+    assert {name for name in mounted if not name.startswith("./")} == set(COMPOSE["volumes"])
     assert all("state:/state" in service["volumes"] for name, service in OURS.items() if name not in {"s3", "api"})
+
+
+@pytest.mark.parametrize("name", sorted(WATCHING))
+def test_what_comes_from_the_repository_is_there_and_stays_as_it_is(name: str) -> None:
+    given = [volume.split(":") for volume in SERVICES[name]["volumes"] if volume.startswith("./")]
+    assert given
+    for source, _, how in given:
+        assert (ROOT / source).exists()
+        assert how == "ro"
 
 
 def test_no_secret_stands_in_the_file() -> None:
@@ -215,6 +236,28 @@ def test_the_api_has_the_environment_of_make_up_and_no_login_of_an_owner(stack: 
     assert users == {"READER": "feature_store_api_reader", "PUBLISHER": "feature_store_api_publisher"}
     setup = SERVICES["setup"]["environment"]
     assert {filled(setup[f"FEATURE_STORE_{role}_DSN"]) for role in users} <= set(logins.values())
+
+
+def test_airflow_sends_its_metrics_to_where_prometheus_takes_them() -> None:
+    options = SERVICES["prometheus"]["command"]
+    assert {"--web.enable-otlp-receiver", "--enable-feature=native-histograms"} <= set(options)
+    (port,) = [port.rsplit(":", 1)[1] for port in SERVICES["prometheus"]["ports"]]
+    for service in AIRFLOW.values():
+        given = service["environment"]
+        assert given["OTEL_EXPORTER_OTLP_METRICS_ENDPOINT"] == f"http://prometheus:{port}/api/v1/otlp/v1/metrics"
+        assert "prometheus" in given["NO_PROXY"].split(",")
+
+
+def test_grafana_asks_nobody_outside_and_lets_nobody_in_without_a_password() -> None:
+    given = SERVICES["grafana"]["environment"]
+    refused = {
+        *(f"GF_ANALYTICS_{name}" for name in ("REPORTING_ENABLED", "CHECK_FOR_UPDATES", "CHECK_FOR_PLUGIN_UPDATES")),
+        *("GF_ANALYTICS_FEEDBACK_LINKS_ENABLED", "GF_NEWS_NEWS_FEED_ENABLED", "GF_SNAPSHOTS_EXTERNAL_ENABLED"),
+        *("GF_AUTH_ANONYMOUS_ENABLED", "GF_USERS_ALLOW_SIGN_UP"),
+    }
+    assert {name for name, value in given.items() if value == "false"} == refused
+    assert given["GF_PLUGINS_PREINSTALL_DISABLED"] == given["GF_SECURITY_DISABLE_GRAVATAR"] == "true"
+    assert filled(given["GF_SECURITY_ADMIN_PASSWORD"]) == "<GRAFANA_ADMIN_PASSWORD>"
 
 
 def test_s3_has_the_options_and_keys_of_make_up(stack: Stack, tmp_path: Path) -> None:

@@ -61,6 +61,10 @@ class Settings(BaseSettings):
     port_replay: Port = Field(18090, alias="FEATURE_STORE_PORT_REPLAY", description="Replay server")
     port_airflow: Port = Field(18080, alias="FEATURE_STORE_PORT_AIRFLOW", description="Airflow API server and UI")
     port_api: Port = Field(18000, alias="FEATURE_STORE_PORT_API", description="REST API")
+    port_prometheus: Port = Field(
+        19090, alias="FEATURE_STORE_PORT_PROMETHEUS", description="Prometheus, in containers alone"
+    )
+    port_grafana: Port = Field(13000, alias="FEATURE_STORE_PORT_GRAFANA", description="Grafana, in containers alone")
 
     s3_endpoint: str | None = Field(
         None,

@@ -23,6 +23,8 @@ _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "airflow-triggerer": ("--skip-serve-logs",),
 }
 
+_OTLP_ENDPOINTS = ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+
 _AUTH_MANAGER = "airflow.api_fastapi.auth.managers.simple.simple_auth_manager.SimpleAuthManager"
 
 
@@ -110,6 +112,8 @@ class Airflow:
             "DO_NOT_TRACK": "1",
             "SCARF_ANALYTICS": "false",
             "GX_ANALYTICS_ENABLED": "false",
+            # Named here, a changed one restarts the processes.
+            **{name: value for name, value in os.environ.items() if name.startswith("OTEL_")},
         }
 
     def _options(self) -> dict[str, str]:
@@ -142,6 +146,14 @@ class Airflow:
                 "base_log_folder": str(self.task_logs),
                 "logging_level": "INFO",
                 "colored_console_log": "False",
+            },
+            "metrics": {
+                # Who names an endpoint wants them there.
+                "otel_on": str(any(os.environ.get(name) for name in _OTLP_ENDPOINTS)),
+                # Those have the DAG in their name, beside others that have it in a label.
+                "legacy_names_on": "False",
+                # Forked processes send what their parent counted of this too, as if they were it.
+                "metrics_block_list": "serde",
             },
             "scheduler": {
                 "scheduler_idle_sleep_time": "0.1",
