@@ -19,11 +19,10 @@ _NOTHING = (
 
 
 def main(arguments: list[str]) -> int:
-    """Run npm; 1, and a line that says what to do, where there is none."""
+    """Run npm and return its exit code; exits with a line that says what to do where there is none."""
     found = next(_candidates(), None)
     if found is None:
-        print(_NOTHING, file=sys.stderr)
-        return 1
+        sys.exit(_NOTHING)
     node, npm = found
     # Scripts that npm runs look for node by its name.
     path = f"{node.parent}{os.pathsep}{os.environ.get('PATH', '')}"

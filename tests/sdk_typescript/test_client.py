@@ -1,8 +1,6 @@
 """The TypeScript client against a real API: its own tests, its types, and what its README says."""
 
 import json
-import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 import { connection } from "next/server";
 import type { ReactNode } from "react";
 import { orTrouble } from "@/components/trouble";
-import { instantOf, valueOf } from "@/lib/format";
+import { amountOf, instantOf } from "@/lib/format";
 import { type Newest, newestByGroup } from "@/lib/newest";
 
 const GROUPS: Readonly<Record<string, string>> = {
@@ -34,8 +34,8 @@ function Summary({ all }: { all: Newest[] }): ReactNode {
   const stale = told.filter(({ point }) => point?.stale);
   return (
     <p className="summary">
-      {all.length} features: {told.length - stale.length} fresh, {stale.length} stale, {all.length - told.length} without a
-      value yet. Instants are UTC.
+      {all.length} features: {told.length - stale.length} fresh, {stale.length} stale, {all.length - told.length}{" "}
+      without a value yet. Instants are UTC.
     </p>
   );
 }
@@ -75,7 +75,7 @@ function Line({ spec, point }: Newest): ReactNode {
         <span className="id">{spec.id}</span>
         <span className="description">{spec.description}</span>
       </td>
-      <td className="number value">{point ? valueOf(point.value, spec.unit) : "–"}</td>
+      <td className="number value">{point ? amountOf(point.value, spec.unit) : "–"}</td>
       <td className="instant">{point ? instantOf(point.ts) : "–"}</td>
       <td className="instant">{point ? instantOf(point.availableAt) : "–"}</td>
       <td className="number">{point ? point.confidence.toFixed(2) : "–"}</td>

@@ -1,14 +1,14 @@
 "use client";
 
 import { type PointerEvent, type ReactNode, useState } from "react";
-import { changeOf, dayOf, valueOf } from "@/lib/format";
+import { amountOf, changeOf, dayOf } from "@/lib/format";
 import type { Row } from "@/lib/history";
 import { extentOf, quartersOf, type Scale, scaleOf, ticksOf } from "@/lib/scale";
 
 const WIDTH = 980;
 const LEFT = 72;
 const RIGHT = WIDTH - 12;
-const LINES = { top: 12, bottom: 312 };
+const LINES = { top: 30, bottom: 316 };
 const CHANGES = { top: 356, bottom: 426 };
 const HEIGHT = 456;
 
@@ -18,7 +18,7 @@ export function Chart({ rows, known, unit }: { rows: Row[]; known: string; unit:
   const times = rows.map((row) => Date.parse(row.ts));
   const span = extentOf(times);
   const x = scaleOf(span, [LEFT, RIGHT]);
-  const values = rows.flatMap((row) => [row.then, row.now]).filter((value) => value !== null);
+  const values = rows.flatMap((row) => [row.knownThen, row.knownNow]).filter((value) => value !== null);
   const domain = extentOf(values, 0.06);
   const y = scaleOf(domain, [LINES.bottom, LINES.top]);
   const row = chosen === undefined ? undefined : rows[chosen];
@@ -41,7 +41,7 @@ export function Chart({ rows, known, unit }: { rows: Row[]; known: string; unit:
           <g key={tick} className="grid">
             <line x1={LEFT} x2={RIGHT} y1={y(tick)} y2={y(tick)} />
             <text x={LEFT - 8} y={y(tick) + 4} textAnchor="end">
-              {valueOf(tick, unit)}
+              {amountOf(tick, unit)}
             </text>
           </g>
         ))}
@@ -51,8 +51,8 @@ export function Chart({ rows, known, unit }: { rows: Row[]; known: string; unit:
           </text>
         ))}
         <KnownOn x={x(Date.parse(known) + 86_400_000)} known={known} />
-        <path className="line now" d={pathOf(rows, "now", x, y)} />
-        <path className="line then" d={pathOf(rows, "then", x, y)} />
+        <path className="line now" d={pathOf(rows, "knownNow", x, y)} />
+        <path className="line then" d={pathOf(rows, "knownThen", x, y)} />
         <Changes rows={rows} x={x} />
         {row && <Crosshair row={row} x={x(Date.parse(row.ts))} y={y} />}
       </svg>
@@ -65,7 +65,7 @@ function KnownOn({ x, known }: { x: number; known: string }): ReactNode {
   return x < LEFT || x > RIGHT ? null : (
     <g className="known">
       <line x1={x} x2={x} y1={LINES.top} y2={CHANGES.bottom} />
-      <text x={x - 6} y={LINES.bottom - 8} textAnchor="end">
+      <text x={x} y={LINES.top - 12} textAnchor={x > (LEFT + RIGHT) / 2 ? "end" : "start"}>
         known on {known}
       </text>
     </g>
@@ -74,7 +74,9 @@ function KnownOn({ x, known }: { x: number; known: string }): ReactNode {
 
 /** What is known now less what was known then, from a line of no change. */
 function Changes({ rows, x }: { rows: Row[]; x: Scale }): ReactNode {
-  const changes = rows.flatMap((row) => (row.then === null || row.now === null ? [] : [row.now - row.then]));
+  const changes = rows.flatMap((row) =>
+    row.knownThen === null || row.knownNow === null ? [] : [row.knownNow - row.knownThen],
+  );
   const greatest = changes.reduce((most, change) => Math.max(most, Math.abs(change)), 0);
   const y = scaleOf([-greatest, greatest], [CHANGES.bottom, CHANGES.top]);
   return (
@@ -83,9 +85,16 @@ function Changes({ rows, x }: { rows: Row[]; x: Scale }): ReactNode {
         {greatest ? "Changed since" : "Nothing changed since"}
       </text>
       <line x1={LEFT} x2={RIGHT} y1={y(0)} y2={y(0)} />
-      {rows.map(({ ts, then, now }) =>
-        then === null || now === null || then === now ? null : (
-          <line key={ts} className="change" x1={x(Date.parse(ts))} x2={x(Date.parse(ts))} y1={y(0)} y2={y(now - then)} />
+      {rows.map(({ ts, knownThen, knownNow }) =>
+        knownThen === null || knownNow === null || knownThen === knownNow ? null : (
+          <line
+            key={ts}
+            className="change"
+            x1={x(Date.parse(ts))}
+            x2={x(Date.parse(ts))}
+            y1={y(0)}
+            y2={y(knownNow - knownThen)}
+          />
         ),
       )}
     </g>
@@ -96,8 +105,8 @@ function Crosshair({ row, x, y }: { row: Row; x: number; y: Scale }): ReactNode 
   return (
     <g className="crosshair">
       <line x1={x} x2={x} y1={LINES.top} y2={CHANGES.bottom} />
-      {row.now !== null && <circle className="now" cx={x} cy={y(row.now)} r={4} />}
-      {row.then !== null && <circle className="then" cx={x} cy={y(row.then)} r={4} />}
+      {row.knownNow !== null && <circle className="now" cx={x} cy={y(row.knownNow)} r={4} />}
+      {row.knownThen !== null && <circle className="then" cx={x} cy={y(row.knownThen)} r={4} />}
     </g>
   );
 }
@@ -106,15 +115,19 @@ function Reading({ row, unit }: { row: Row; unit: string }): ReactNode {
   return (
     <>
       <b>{dayOf(row.ts)}</b>
-      <span className="then">then {row.then === null ? "not known" : valueOf(row.then, unit)}</span>
-      <span className="now">now {row.now === null ? "withdrawn" : valueOf(row.now, unit)}</span>
-      {row.then !== null && row.now !== null && <span>changed by {changeOf(row.now - row.then, unit)}</span>}
+      <span className="then">then {row.knownThen === null ? "not known" : amountOf(row.knownThen, unit)}</span>
+      <span className="now">now {row.knownNow === null ? "withdrawn" : amountOf(row.knownNow, unit)}</span>
+      {row.knownThen !== null && row.knownNow !== null && (
+        <span>
+          {row.knownNow === row.knownThen ? "unchanged" : `changed by ${changeOf(row.knownNow - row.knownThen, unit)}`}
+        </span>
+      )}
     </>
   );
 }
 
 /** A line through the values that are known; it begins anew after a gap of one that is not. */
-function pathOf(rows: readonly Row[], side: "then" | "now", x: Scale, y: Scale): string {
+function pathOf(rows: readonly Row[], side: "knownThen" | "knownNow", x: Scale, y: Scale): string {
   let isDown = false;
   return rows
     .map((row) => {

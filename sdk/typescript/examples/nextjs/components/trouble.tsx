@@ -1,4 +1,10 @@
-import { ConfigurationError, ConnectionFailed, FeatureStoreError, NoPointYet, ProblemError } from "feature-store-client";
+import {
+  ConfigurationError,
+  ConnectionFailed,
+  FeatureStoreError,
+  NoPointYet,
+  ProblemError,
+} from "feature-store-client";
 import type { ReactNode } from "react";
 
 /** What a part of a page needs of the store, or what to do where the store does not give it. */
@@ -54,7 +60,7 @@ function adviceOn(error: FeatureStoreError): { title: string; steps: string[] } 
   }
   if (error instanceof ProblemError && error.status === 401) {
     return {
-      title: "The feature store does not accept this site’s key",
+      title: "The feature store does not accept the key of this site",
       steps: [
         "Make a new key: `feature-store keys create dashboards --scope read`.",
         "Put it into FEATURE_STORE_API_KEY where this site runs, and start it again.",

@@ -1,20 +1,31 @@
-const COMPACT = { notation: "compact", minimumSignificantDigits: 3, maximumSignificantDigits: 4 } as const;
+const BRIEF = { notation: "compact", minimumSignificantDigits: 3, maximumSignificantDigits: 4 } as const;
+const DOLLARS = { style: "currency", currency: "USD" } as const;
 
-const DOLLARS = new Intl.NumberFormat("en-US", { style: "currency", currency: "USD", ...COMPACT });
-const PERCENT = new Intl.NumberFormat("en-US", { style: "percent", minimumFractionDigits: 2, maximumFractionDigits: 2 });
-const NUMBER = new Intl.NumberFormat("en-US", COMPACT);
+/** From here on numbers are brief: 5.812T. */
+const LARGE = 1e6;
+
+const LARGE_DOLLARS = new Intl.NumberFormat("en-US", { ...DOLLARS, ...BRIEF });
+const SMALL_DOLLARS = new Intl.NumberFormat("en-US", DOLLARS);
+const LARGE_NUMBER = new Intl.NumberFormat("en-US", BRIEF);
+const SMALL_NUMBER = new Intl.NumberFormat("en-US", { maximumFractionDigits: 2 });
+const PERCENT = new Intl.NumberFormat("en-US", {
+  style: "percent",
+  minimumFractionDigits: 2,
+  maximumFractionDigits: 4,
+});
 
 /** A value with its unit, as a person reads it: $5.812T, 4.25%, 14.28 index. */
-export function valueOf(value: number, unit: string): string {
+export function amountOf(value: number, unit: string): string {
+  const isLarge = Math.abs(value) >= LARGE;
   if (unit === "USD") {
-    return DOLLARS.format(value);
+    return (isLarge ? LARGE_DOLLARS : SMALL_DOLLARS).format(value);
   }
-  return unit === "ratio" ? PERCENT.format(value) : `${NUMBER.format(value)} ${unit}`;
+  return unit === "ratio" ? PERCENT.format(value) : `${(isLarge ? LARGE_NUMBER : SMALL_NUMBER).format(value)} ${unit}`;
 }
 
 /** A difference of two values, with its sign. */
 export function changeOf(change: number, unit: string): string {
-  return `${change > 0 ? "+" : change < 0 ? "−" : ""}${valueOf(Math.abs(change), unit)}`;
+  return `${change > 0 ? "+" : change < 0 ? "−" : ""}${amountOf(Math.abs(change), unit)}`;
 }
 
 /** The day of an instant, UTC. */

@@ -18,8 +18,8 @@ export interface Asked {
 /** An instant of the series, as its value was known then and as it is known now; null where it was not. */
 export interface Row {
   ts: string;
-  then: number | null;
-  now: number | null;
+  knownThen: number | null;
+  knownNow: number | null;
 }
 
 /** A series, twice. */
@@ -45,10 +45,10 @@ export async function historyOf({ feature, known, withBackfilled }: Asked): Prom
   ]);
   const rows = new Map<string, Row>();
   for (const { ts, value } of now) {
-    rows.set(ts, { ts, then: null, now: value });
+    rows.set(ts, { ts, knownThen: null, knownNow: value });
   }
   for (const { ts, value } of then) {
-    rows.set(ts, { ts, then: value, now: rows.get(ts)?.now ?? null });
+    rows.set(ts, { ts, knownThen: value, knownNow: rows.get(ts)?.knownNow ?? null });
   }
   const inOrder = [...rows.values()].sort((one, other) => Date.parse(one.ts) - Date.parse(other.ts));
   return { spec, known: day, rows: inOrder, backfilledShare: now.backfilledShare };

@@ -3,9 +3,7 @@ export type Scale = (value: number) => number;
 
 /** The scale from [low, high] to [start, end]; a domain of one value lies in the middle. */
 export function scaleOf([low, high]: readonly [number, number], [start, end]: readonly [number, number]): Scale {
-  return high === low
-    ? () => (start + end) / 2
-    : (value) => start + ((value - low) / (high - low)) * (end - start);
+  return high === low ? () => (start + end) / 2 : (value) => start + ((value - low) / (high - low)) * (end - start);
 }
 
 /** Round numbers within [low, high], about `count` of them. */

@@ -3,7 +3,7 @@ import { connection } from "next/server";
 import type { ReactNode } from "react";
 import { Chart } from "@/components/chart";
 import { orTrouble } from "@/components/trouble";
-import { changeOf, dayOf, valueOf } from "@/lib/format";
+import { amountOf, changeOf, dayOf } from "@/lib/format";
 import { type Asked, dailyFeatures, type History, historyOf } from "@/lib/history";
 
 const USUAL = "macro/us/net_liquidity_usd";
@@ -64,7 +64,7 @@ function Form({ features, asked }: { features: FeatureSpec[]; asked: Asked }): R
 
 function Told({ history }: { history: History }): ReactNode {
   const { rows, known, spec, backfilledShare } = history;
-  const isKnown = rows.some((row) => row.then !== null);
+  const isKnown = rows.some((row) => row.knownThen !== null);
   return (
     <>
       <Facts history={history} />
@@ -85,21 +85,28 @@ function Told({ history }: { history: History }): ReactNode {
 }
 
 function Facts({ history: { rows, spec, known } }: { history: History }): ReactNode {
-  const both = rows.flatMap(({ ts, then, now }) => (then === null || now === null ? [] : [{ ts, then, now }]));
-  const changed = both.filter(({ then, now }) => then !== now);
+  const both = rows.flatMap(({ ts, knownThen, knownNow }) =>
+    knownThen === null || knownNow === null ? [] : [{ ts, knownThen, knownNow }],
+  );
+  const changed = both.filter(({ knownThen, knownNow }) => knownThen !== knownNow);
   const last = both.at(-1);
   const greatest = changed.reduce<(typeof both)[number] | undefined>(
-    (most, each) => (most && Math.abs(most.now - most.then) >= Math.abs(each.now - each.then) ? most : each),
+    (most, each) =>
+      most && Math.abs(most.knownNow - most.knownThen) >= Math.abs(each.knownNow - each.knownThen) ? most : each,
     undefined,
   );
   return (
     <dl className="facts">
-      <Fact title={`Newest value on ${known}`} text={last ? valueOf(last.then, spec.unit) : "none"} of={last?.ts} />
-      <Fact title="The same, as known now" text={last ? valueOf(last.now, spec.unit) : "none"} of={last?.ts} />
+      <Fact
+        title={`Newest value on ${known}`}
+        text={last ? amountOf(last.knownThen, spec.unit) : "none"}
+        of={last?.ts}
+      />
+      <Fact title="The same, as known now" text={last ? amountOf(last.knownNow, spec.unit) : "none"} of={last?.ts} />
       <Fact title="Changed since" text={`${changed.length} of ${both.length} values`} />
       <Fact
         title="Greatest change"
-        text={greatest ? changeOf(greatest.now - greatest.then, spec.unit) : "none"}
+        text={greatest ? changeOf(greatest.knownNow - greatest.knownThen, spec.unit) : "none"}
         of={greatest?.ts}
       />
     </dl>
