@@ -5,6 +5,8 @@ BIN = $(VENV)/bin
 # Apart from the packages it installs, of which the lock alone decides.
 UV = $(VENV)/uv/bin/uv
 STAMP = $(VENV)/installed.stamp
+NPM = $(BIN)/python .ci/npm.py --prefix sdk/typescript
+NPM_STAMP = sdk/typescript/node_modules/installed.stamp
 
 .PHONY: help up down clean test test-all check bench
 
@@ -20,14 +22,14 @@ down: ## Stop what `make up` started; the data stays
 clean: ## Stop the stack and remove its state, data included
 	@if [ -x $(BIN)/feature-store ]; then $(BIN)/feature-store stack clean; else echo "Nothing to remove."; fi
 
-test: $(STAMP) ## Run the tests
+test: $(STAMP) $(NPM_STAMP) ## Run the tests
 	@$(BIN)/pytest -m "not slow" --numprocesses 2 --no-loadscope-reorder
 
-test-all: $(STAMP) ## Run the tests, the slow ones too, and measure their coverage
+test-all: $(STAMP) $(NPM_STAMP) ## Run the tests, the slow ones too, and measure their coverage
 	@$(BIN)/pytest --numprocesses 2 --no-loadscope-reorder --cov --cov-report=json:.coverage.json
 	@$(BIN)/python .ci/coverage.py .coverage.json
 
-check: $(STAMP) ## Run every linter and type checker
+check: $(STAMP) $(NPM_STAMP) ## Run every linter and type checker
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/python .ci/one_now.py
@@ -39,6 +41,7 @@ check: $(STAMP) ## Run every linter and type checker
 	@$(BIN)/sqlfluff lint --disable-progress-bar --processes 2 dbt_project/models include/feature_store/warehouse/migrations
 	@$(BIN)/feature-store catalog validate
 	@$(BIN)/feature-store catalog dictionary
+	@$(NPM) run --silent check >$(VENV)/typescript.log 2>&1 || { cat $(VENV)/typescript.log; exit 1; }
 
 bench: $(STAMP) ## Run the benchmarks
 	@$(BIN)/python -m benchmarks
@@ -61,4 +64,9 @@ $(STAMP): $(VENV)/made.stamp requirements.txt pyproject.toml
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(VENV)/uv uv
 	@$(UV) pip sync --quiet --python $(BIN)/python requirements.txt
 	@$(UV) pip install --quiet --no-deps --python $(BIN)/python --editable .
+	@touch $@
+
+$(NPM_STAMP): $(STAMP) sdk/typescript/package-lock.json
+	@echo "Installing the locked packages into sdk/typescript/node_modules"
+	@$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
