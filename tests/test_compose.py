@@ -151,7 +151,7 @@ def test_a_service_tells_its_health_and_starts_again(name: str) -> None:
     if command[0] == "python":
         compile(command[2], name, "exec")
     elif name in WATCHING:
-        assert command[:-1] == ["wget", "--quiet", "--output-document=-"]
+        assert command[:-1] == ["wget", "-q", "-O-"]
     else:
         assert (binaries() / command[0]).exists()
 

@@ -1,5 +1,6 @@
 """The dashboard of Grafana as code: `python monitoring/grafana/feature_store_qa.py` writes the JSON file beside it."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -137,7 +138,8 @@ def now_as_table(expr: str, ref_id: str = "A") -> PromQuery:
 def number(about: About) -> Stat:
     """One number, coloured by its limits."""
     panel = replace(about, width=4, height=4).on(Stat())
-    return panel.graph_mode(BigValueGraphMode.NONE).color_mode(BigValueColorMode.BACKGROUND)
+    newest = cb.ReduceDataOptions().calcs(["lastNotNull"])
+    return panel.graph_mode(BigValueGraphMode.NONE).color_mode(BigValueColorMode.BACKGROUND).reduce_options(newest)
 
 
 def lines(about: About) -> TimeSeries:
@@ -612,12 +614,11 @@ def dashboard() -> Dashboard:
         .tooltip(DashboardCursorSync.CROSSHAIR)
         .with_variable(feature)
     )
-    number_of_panel = 0
+    ids = itertools.count(1)
     for title, panels in ROWS.items():
-        made = made.with_row(Row(title))
+        made = made.with_row(Row(title).id(next(ids)))
         for panel in panels():
-            number_of_panel += 1
-            made = made.with_panel(panel.id(number_of_panel))
+            made = made.with_panel(panel.id(next(ids)))
     return made
 
 

@@ -53,7 +53,7 @@ def test_panels_lie_beside_and_below_each_other() -> None:
 
 
 def test_ids_of_panels_are_their_own() -> None:
-    assert len({panel["id"] for panel in PANELS}) == len(PANELS)
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
 
 
 def test_the_rows_are_what_an_operator_asks() -> None:
