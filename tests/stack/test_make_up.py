@@ -134,6 +134,11 @@ def test_the_files_of_all_days_lie_in_the_bucket(stack: Running) -> None:
     assert stack.rows("select count(uri) > 0 from raw.payloads") == [(True,)]
 
 
+def test_a_dag_is_run_from_the_shell(stack: Running) -> None:
+    assert "/dags/commit_history/runs/manual" in stack.call("run", "commit_history")
+    assert "there are: backfill_binance" in stack.call("run", "commit_histories", expect=1)
+
+
 def test_every_dag_says_what_it_is_and_who_owns_it(stack: Running) -> None:
     client = stack.airflow()
     for dag_id in client.dags():

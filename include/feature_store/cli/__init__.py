@@ -12,6 +12,7 @@ from feature_store.cli import archive, catalog, keys, quality, reading, rejects,
 from feature_store.cli.backfill import backfill
 from feature_store.cli.options import AsJson, instant, print_json, print_table, tell
 from feature_store.cli.publishing import publish
+from feature_store.cli.runs import run
 from feature_store.cli.simulate import simulate
 from feature_store.errors import FeatureStoreError
 
@@ -27,6 +28,7 @@ app.add_typer(stack.app, name="stack")
 for command in reading.COMMANDS:
     app.command()(command)
 app.command()(publish)
+app.command()(run)
 app.command()(backfill)
 app.command()(rejects.reprocess)
 app.command()(simulate)
