@@ -48,8 +48,11 @@ FILE = Path(__file__).with_suffix(".json")
 PROMETHEUS = DataSourceRef("prometheus", "prometheus")
 POSTGRES = DataSourceRef("grafana-postgresql-datasource", "feature-store")
 
-# Of the chosen features; a table is about some, or about all.
+# Of the chosen features. Every process of the API tells the same of the store: of several, any one, not their sum.
 CHOSEN = 'feature=~"$feature"'
+AGE = f"max by (feature) (feature_freshness_seconds{{{CHOSEN}}})"
+TTL = f"max by (feature) (feature_ttl_seconds{{{CHOSEN}}})"
+COVERAGE = f"max by (feature) (feature_coverage_ratio{{{CHOSEN}}})"
 IN_CHOSEN = "feature_id in (${feature:sqlstring})"
 
 GREEN, YELLOW, RED = "green", "yellow", "red"
@@ -188,28 +191,28 @@ def is_anything_wrong() -> list[Panel]:
         "The table below says which.",
         "none",
         bad_from(1),
-        [now(f"count(feature_freshness_seconds{{{CHOSEN}}} > on (feature) feature_ttl_seconds) or vector(0)")],
+        [now(f"count({AGE} > on (feature) {TTL}) or vector(0)")],
     )
     gaps = About(
         "Features with gaps",
         "How many features lacked more than a fifth of what their calendar expects at the last hourly check.",
         "none",
         bad_from(1),
-        [now(f"count(feature_coverage_ratio{{{CHOSEN}}} < 0.8) or vector(0)")],
+        [now(f"count({COVERAGE} < 0.8) or vector(0)")],
     )
     blocked = About(
         "Incidents that block",
         "Rules of severity block that do not hold now. What breaks them is not published; the table below says what.",
         "none",
         bad_from(1),
-        [now('sum(feature_store_incidents_open{severity="block"})')],
+        [now('max(feature_store_incidents_open{severity="block"})')],
     )
     circuits = About(
         "Hosts left alone",
         "Hosts that gave trouble and are not asked for a while. What comes from them grows old.",
         "none",
         bad_from(3, yellow=1),
-        [now("sum(feature_store_circuit_open)")],
+        [now("sum(max by (source, host) (feature_store_circuit_open))")],
     )
     failing = About(
         "Requests that fail",
@@ -249,12 +252,10 @@ def which_feature() -> list[Panel]:
         "none",
         bad_from(1, yellow=0.8),
         [
-            now_as_table(f"max by (feature) (feature_freshness_seconds{{{CHOSEN}}})", "A"),
-            now_as_table(f"max by (feature) (feature_ttl_seconds{{{CHOSEN}}})", "B"),
-            now_as_table(
-                f"max by (feature) (feature_freshness_seconds{{{CHOSEN}}} / on (feature) feature_ttl_seconds)", "C"
-            ),
-            now_as_table(f"max by (feature) (feature_coverage_ratio{{{CHOSEN}}})", "D"),
+            now_as_table(AGE, "A"),
+            now_as_table(TTL, "B"),
+            now_as_table(f"{AGE} / on (feature) {TTL}", "C"),
+            now_as_table(COVERAGE, "D"),
         ],
         width=ROW_UNITS,
         height=10,
@@ -265,19 +266,14 @@ def which_feature() -> list[Panel]:
         "feature is stale. Sawteeth are right: a point arrives, then ages.",
         "percentunit",
         bad_from(1, yellow=0.8),
-        [
-            over_time(
-                f"max by (feature) (feature_freshness_seconds{{{CHOSEN}}} / on (feature) feature_ttl_seconds)",
-                "{{feature}}",
-            )
-        ],
+        [over_time(f"{AGE} / on (feature) {TTL}", "{{feature}}")],
     )
     coverage = About(
         "Coverage",
         "How many of the points that the calendar expects are there, by the hourly checks. Below 80 % an alert fires.",
         "percentunit",
         good_from(0.95, yellow=0.8),
-        [over_time(f"max by (feature) (feature_coverage_ratio{{{CHOSEN}}})", "{{feature}}")],
+        [over_time(COVERAGE, "{{feature}}")],
     )
     incidents = About(
         "Open incidents",
@@ -381,7 +377,7 @@ def does_data_arrive() -> list[Panel]:
         "must not.",
         "cpm",
         good_from(0.001),
-        [over_time(f"60 * sum by (feature) (rate(feature_ingest_total{{{CHOSEN}}}[$__rate_interval]))", "{{feature}}")],
+        [over_time(f"60 * max by (feature) (rate(feature_ingest_total{{{CHOSEN}}}[$__rate_interval]))", "{{feature}}")],
     )
     failures = About(
         "Failures of ingest",
@@ -389,7 +385,7 @@ def does_data_arrive() -> list[Panel]:
         "could not be published.",
         "short",
         bad_from(10, yellow=1),
-        [over_time(f"sum by (feature) (increase(feature_ingest_fail_total{{{CHOSEN}}}[1h]))", "{{feature}}")],
+        [over_time(f"max by (feature) (increase(feature_ingest_fail_total{{{CHOSEN}}}[1h]))", "{{feature}}")],
     )
     fetches = About(
         "Fetches that did not load",
@@ -399,7 +395,7 @@ def does_data_arrive() -> list[Panel]:
         bad_from(20, yellow=5),
         [
             over_time(
-                'sum by (source, outcome) (increase(feature_store_fetches_total{outcome!="loaded"}[1h]))',
+                'max by (source, outcome) (increase(feature_store_fetches_total{outcome!="loaded"}[1h]))',
                 "{{source}} {{outcome}}",
             )
         ],
@@ -410,7 +406,7 @@ def does_data_arrive() -> list[Panel]:
         "Rows of each source kept out within an hour. Above 10 an alert fires.",
         "short",
         bad_from(10, yellow=1),
-        [over_time("sum by (source) (increase(feature_store_rejects_total[1h]))", "{{source}}")],
+        [over_time("max by (source) (increase(feature_store_rejects_total[1h]))", "{{source}}")],
         width=8,
     )
     unresolved = About(
@@ -418,7 +414,7 @@ def does_data_arrive() -> list[Panel]:
         "They come in once the source corrects them, or somebody the catalog: `feature-store rejects list`.",
         "short",
         bad_from(100, yellow=1),
-        [over_time("sum by (source) (feature_store_rejects_open)", "{{source}}")],
+        [over_time("max by (source) (feature_store_rejects_open)", "{{source}}")],
         width=8,
     )
     circuits = About(
@@ -510,7 +506,13 @@ def are_readers_answered() -> list[Panel]:
         "17 a second.",
         "reqps",
         bad_from(100, yellow=17),
-        [over_time("sum by (endpoint) (rate(feature_store_api_requests_total[$__rate_interval]))", "{{endpoint}}")],
+        [
+            over_time(
+                "sum by (endpoint)"
+                " (max by (endpoint, status) (rate(feature_store_api_requests_total[$__rate_interval])))",
+                "{{endpoint}}",
+            )
+        ],
     )
     errors = About(
         "Errors",
@@ -519,7 +521,7 @@ def are_readers_answered() -> list[Panel]:
         bad_from(1, yellow=0.1),
         [
             over_time(
-                "sum by (endpoint, status)"
+                "max by (endpoint, status)"
                 ' (rate(feature_store_api_requests_total{status=~"4xx|5xx"}[$__rate_interval]))',
                 "{{endpoint}} {{status}}",
             )
