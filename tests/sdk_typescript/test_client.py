@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 from tests.api.served import Served
 
 from .node import SDK, npm, shell
@@ -59,6 +61,7 @@ def test_every_snippet_of_its_readme_is_well_typed_and_runs(
         assert words in said
 
 
+@pytest.mark.slow
 def test_a_stranger_gets_a_first_value_from_the_registry_alone(
     sdk: Path, place: Mapping[str, str], tmp_path: Path
 ) -> None:
