@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -9,27 +10,36 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+NPM = ROOT / ".ci" / "npm.py"
 SDK = ROOT / "sdk" / "typescript"
 EXAMPLE = SDK / "examples" / "nextjs"
 
 
 def npm(folder: Path, *arguments: str, env: Mapping[str, str] | None = None) -> str:
     """What npm says in a folder; fails the test with it where npm fails."""
-    done = subprocess.run(
-        npm_command(folder, *arguments),
-        env={**os.environ, "NEXT_TELEMETRY_DISABLED": "1", "NO_COLOR": "1", **(env or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    said = done.stdout + done.stderr
-    assert done.returncode == 0, f"npm {' '.join(arguments)}:\n{said}"
-    return said
+    return _said(npm_command(folder, *arguments), folder, env or {})
+
+
+def shell(script: str, folder: Path, env: Mapping[str, str]) -> str:
+    """What a script of bash says that calls npm, node and tsc in a folder; fails the test with it where it fails."""
+    node = Path(npm(SDK, "exec", "--call", "node -p process.execPath").strip())
+    path = os.pathsep.join([str(SDK / "node_modules" / ".bin"), str(node.parent), os.environ["PATH"]])
+    ours = f'npm() {{ {shlex.join([sys.executable, str(NPM)])} "$@"; }}\n'
+    return _said(["bash", "-euo", "pipefail", "-c", ours + script], folder, {**env, "PATH": path})
 
 
 def npm_command(folder: Path, *arguments: str) -> list[str]:
     """The command of npm in a folder."""
-    return [sys.executable, str(ROOT / ".ci" / "npm.py"), "--prefix", str(folder), *arguments]
+    return [sys.executable, str(NPM), "--prefix", str(folder), *arguments]
+
+
+def _said(command: list[str], folder: Path, env: Mapping[str, str]) -> str:
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, "NO_COLOR": "1", **env}, capture_output=True, text=True, check=False
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, f"{command}:\n{said}"
+    return said
 
 
 def ensure_built(folder: Path, product: str, sources: list[Path]) -> None:

@@ -39,11 +39,15 @@ export function refused(where: string, problem: string): InvalidRequest {
 
 function mistake(where: string, issue: z.core.$ZodIssue): Mistake {
   const place = issue.path.map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`)).join("");
-  return { where: `${where}${place}`, problem: wordsOf(issue) };
+  const inner = meant(issue);
+  return inner ? mistake(`${where}${place}`, inner) : { where: `${where}${place}`, problem: issue.message };
 }
 
-/** Of alternatives, what the first says: it is the one that is meant most often. */
-function wordsOf(issue: z.core.$ZodIssue): string {
-  const first = issue.code === "invalid_union" ? issue.errors[0]?.[0] : undefined;
-  return first === undefined ? issue.message : wordsOf(first);
+/** Of alternatives the one that fits best: its mistake lies deepest. The first one where they are alike. */
+function meant(issue: z.core.$ZodIssue): z.core.$ZodIssue | undefined {
+  const found = issue.code === "invalid_union" ? issue.errors.flat() : [];
+  return found.reduce<z.core.$ZodIssue | undefined>(
+    (best, each) => (best && best.path.length >= each.path.length ? best : each),
+    undefined,
+  );
 }

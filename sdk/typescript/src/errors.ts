@@ -85,7 +85,7 @@ export class ProblemError extends FeatureStoreError implements Problem {
   readonly errors: readonly (Mistake | PointError)[];
 
   constructor(problem: Problem) {
-    super([`${problem.title}: ${problem.detail}`, problem.remedy].filter(Boolean).join(". "));
+    super(`${problem.title}: ${problem.detail.replace(/[. ]+$/, "")}. ${problem.remedy}`);
     this.status = problem.status;
     this.type = problem.type;
     this.slug = slugOf(problem.type);

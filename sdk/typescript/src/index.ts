@@ -18,5 +18,6 @@ export * from "./contracts.js";
 export * from "./default.js";
 export * from "./errors.js";
 export type { JoinedRows, JoinOptions, SpineRow } from "./joining.js";
+export type * as openapi from "./openapi.js";
 export type { PointOf, Points, Query, Vintage } from "./reading.js";
 export type { WriteOptions } from "./writing.js";

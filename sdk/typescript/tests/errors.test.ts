@@ -52,6 +52,7 @@ test.each([
   [() => served().queryFeaturePoints({ featureIds: VIX, asOf: "2024-05-29" }), "asOf: is no ISO 8601 instant"],
   [() => served().explain(VIX, new Date(Number.NaN)), "ts: is no ISO 8601 instant"],
   [() => served().historical([NOW, "noon"], VIX), "spine[1]: is no ISO 8601 instant"],
+  [() => served().historical([{ at: NOW, asOf: "noon" }], VIX), "spine[0].asOf: is no ISO 8601 instant"],
   [() => served(PUBLISH_KEY).writeFeaturePoints([{ featureId: VIX, ts: NOW, value: Number.NaN }]), "points[0].value"],
   [() => served(PUBLISH_KEY).writeFeaturePoints([{ featureId: VIX, ts: "2024", value: 1 }]), "points[0].ts"],
 ])("what cannot be right is refused with its place before it is sent (%#)", async (ask, words) => {

@@ -1,9 +1,11 @@
 import path from "node:path";
 import type { NextConfig } from "next";
 
-/** Nothing is loaded from another host. Next.js starts its pages with scripts that stand in them. */
-const POLICY =
-  "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:";
+// Next.js starts its pages with scripts that stand in them; while one develops, it evaluates some, too.
+const SCRIPTS = process.env.NODE_ENV === "development" ? "'unsafe-inline' 'unsafe-eval'" : "'unsafe-inline'";
+
+/** Nothing is loaded from another host. */
+const POLICY = `default-src 'self'; script-src 'self' ${SCRIPTS}; style-src 'self' 'unsafe-inline'; img-src 'self' data:`;
 
 const config: NextConfig = {
   poweredByHeader: false,

@@ -53,7 +53,7 @@ export function Chart({ rows, known, unit }: { rows: Row[]; known: string; unit:
         <KnownOn x={x(Date.parse(known) + 86_400_000)} known={known} />
         <path className="line now" d={pathOf(rows, "knownNow", x, y)} />
         <path className="line then" d={pathOf(rows, "knownThen", x, y)} />
-        <Changes rows={rows} x={x} />
+        <Changes rows={rows} unit={unit} x={x} />
         {row && <Crosshair row={row} x={x(Date.parse(row.ts))} y={y} />}
       </svg>
       <figcaption>{row ? <Reading row={row} unit={unit} /> : "Point at the chart to read its values."}</figcaption>
@@ -73,7 +73,7 @@ function KnownOn({ x, known }: { x: number; known: string }): ReactNode {
 }
 
 /** What is known now less what was known then, from a line of no change. */
-function Changes({ rows, x }: { rows: Row[]; x: Scale }): ReactNode {
+function Changes({ rows, unit, x }: { rows: Row[]; unit: string; x: Scale }): ReactNode {
   const changes = rows.flatMap((row) =>
     row.knownThen === null || row.knownNow === null ? [] : [row.knownNow - row.knownThen],
   );
@@ -82,7 +82,7 @@ function Changes({ rows, x }: { rows: Row[]; x: Scale }): ReactNode {
   return (
     <g className="changes">
       <text x={LEFT} y={CHANGES.top - 8}>
-        {greatest ? "Changed since" : "Nothing changed since"}
+        {greatest ? `Changed since, by ${amountOf(greatest, unit)} at most` : "Nothing changed since"}
       </text>
       <line x1={LEFT} x2={RIGHT} y1={y(0)} y2={y(0)} />
       {rows.map(({ ts, knownThen, knownNow }) =>

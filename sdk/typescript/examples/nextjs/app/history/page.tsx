@@ -118,8 +118,7 @@ function Fact({ title, text, of }: { title: string; text: string; of?: string | 
     <div>
       <dt>{title}</dt>
       <dd>
-        {text}
-        {of && <small>of {dayOf(of)}</small>}
+        {text} {of && <small>of {dayOf(of)}</small>}
       </dd>
     </div>
   );
