@@ -57,7 +57,7 @@ def metrics(stack: Running, prometheus: Prometheus | None) -> Prometheus:
     client = stack.airflow()
     checks = client.trigger("quality_checks")
     stack.run("commit_history")
-    # It fails where another test's rejects are left over, and has judged everything all the same.
+    # It fails where another test left features old, and has judged everything all the same.
     wait_for(lambda: client.run(checks.dag_id, checks.run_id).has_ended, 300)
     for expr in (
         'count_over_time(up{job="feature-store-api"}[1m]) > 2',
