@@ -135,6 +135,8 @@ def test_a_history_is_drawn_as_known_then_and_as_known_now(site: str, page: "Pag
 def test_what_was_backfilled_is_not_known_then_unless_it_is_asked_for(site: str, page: "Page") -> None:
     page.goto(f"{site}/history?feature=macro/us/vix_index&known=2024-06-02")
     assert "100% of the values were backfilled" in page.inner_text("main")
+    assert page.inner_text("dl").count("not known") == 2
+    assert "Nothing to compare" in (page.text_content("svg") or "")
     page.get_by_label("Take backfilled values").check()
     page.get_by_role("button", name="Show").click()
     page.get_by_text("0 of 4 values").wait_for()

@@ -1,7 +1,7 @@
 "use client";
 
 import { type PointerEvent, type ReactNode, useState } from "react";
-import { amountOf, changeOf, dayOf } from "@/lib/format";
+import { amountOf, changeOf, dayOf, nowOf } from "@/lib/format";
 import type { Row } from "@/lib/history";
 import { extentOf, quartersOf, type Scale, scaleOf, ticksOf } from "@/lib/scale";
 
@@ -82,7 +82,7 @@ function Changes({ rows, unit, x }: { rows: Row[]; unit: string; x: Scale }): Re
   return (
     <g className="changes">
       <text x={LEFT} y={CHANGES.top - 8}>
-        {greatest ? `Changed since, by ${amountOf(greatest, unit)} at most` : "Nothing changed since"}
+        {changes.length ? wordsOn(greatest, unit) : "Nothing to compare: none of these values was known then"}
       </text>
       <line x1={LEFT} x2={RIGHT} y1={y(0)} y2={y(0)} />
       {rows.map(({ ts, knownThen, knownNow }) =>
@@ -101,6 +101,10 @@ function Changes({ rows, unit, x }: { rows: Row[]; unit: string; x: Scale }): Re
   );
 }
 
+function wordsOn(greatest: number, unit: string): string {
+  return greatest ? `Changed since, by ${amountOf(greatest, unit)} at most` : "Nothing changed since";
+}
+
 function Crosshair({ row, x, y }: { row: Row; x: number; y: Scale }): ReactNode {
   return (
     <g className="crosshair">
@@ -116,7 +120,7 @@ function Reading({ row, unit }: { row: Row; unit: string }): ReactNode {
     <>
       <b>{dayOf(row.ts)}</b>
       <span className="then">then {row.knownThen === null ? "not known" : amountOf(row.knownThen, unit)}</span>
-      <span className="now">now {row.knownNow === null ? "withdrawn" : amountOf(row.knownNow, unit)}</span>
+      <span className="now">now {nowOf(row.knownNow, unit)}</span>
       {row.knownThen !== null && row.knownNow !== null && (
         <span>
           {row.knownNow === row.knownThen ? "unchanged" : `changed by ${changeOf(row.knownNow - row.knownThen, unit)}`}

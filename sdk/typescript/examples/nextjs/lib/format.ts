@@ -23,6 +23,11 @@ export function amountOf(value: number, unit: string): string {
   return unit === "ratio" ? PERCENT.format(value) : `${(isLarge ? LARGE_NUMBER : SMALL_NUMBER).format(value)} ${unit}`;
 }
 
+/** A value as it is known now, of which something was known before: null where it was withdrawn. */
+export function nowOf(value: number | null, unit: string): string {
+  return value === null ? "withdrawn" : amountOf(value, unit);
+}
+
 /** A difference of two values, with its sign. */
 export function changeOf(change: number, unit: string): string {
   return `${change > 0 ? "+" : change < 0 ? "−" : ""}${amountOf(Math.abs(change), unit)}`;

@@ -3,7 +3,7 @@ import { connection } from "next/server";
 import type { ReactNode } from "react";
 import { Chart } from "@/components/chart";
 import { orTrouble } from "@/components/trouble";
-import { amountOf, changeOf, dayOf } from "@/lib/format";
+import { amountOf, changeOf, dayOf, nowOf } from "@/lib/format";
 import { type Asked, dailyFeatures, type History, historyOf } from "@/lib/history";
 
 const USUAL = "macro/us/net_liquidity_usd";
@@ -85,28 +85,27 @@ function Told({ history }: { history: History }): ReactNode {
 }
 
 function Facts({ history: { rows, spec, known } }: { history: History }): ReactNode {
-  const both = rows.flatMap(({ ts, knownThen, knownNow }) =>
-    knownThen === null || knownNow === null ? [] : [{ ts, knownThen, knownNow }],
-  );
-  const changed = both.filter(({ knownThen, knownNow }) => knownThen !== knownNow);
-  const last = both.at(-1);
-  const greatest = changed.reduce<(typeof both)[number] | undefined>(
-    (most, each) =>
-      most && Math.abs(most.knownNow - most.knownThen) >= Math.abs(each.knownNow - each.knownThen) ? most : each,
-    undefined,
-  );
+  const told = rows.flatMap(({ ts, knownThen, knownNow }) => (knownThen === null ? [] : [{ ts, knownThen, knownNow }]));
+  const changed = told.filter(({ knownThen, knownNow }) => knownThen !== knownNow);
+  const last = told.at(-1);
+  const greatest = changed
+    .flatMap(({ ts, knownThen, knownNow }) => (knownNow === null ? [] : [{ ts, change: knownNow - knownThen }]))
+    .sort((one, other) => Math.abs(other.change) - Math.abs(one.change))[0];
   return (
     <dl className="facts">
       <Fact
         title={`Newest value on ${known}`}
-        text={last ? amountOf(last.knownThen, spec.unit) : "none"}
+        text={last ? amountOf(last.knownThen, spec.unit) : "not known"}
         of={last?.ts}
       />
-      <Fact title="The same, as known now" text={last ? amountOf(last.knownNow, spec.unit) : "none"} of={last?.ts} />
-      <Fact title="Changed since" text={`${changed.length} of ${both.length} values`} />
+      <Fact title="The same, as known now" text={last ? nowOf(last.knownNow, spec.unit) : "not known"} of={last?.ts} />
+      <Fact
+        title="Changed since"
+        text={told.length ? `${changed.length} of ${told.length} values` : "nothing to compare"}
+      />
       <Fact
         title="Greatest change"
-        text={greatest ? changeOf(greatest.knownNow - greatest.knownThen, spec.unit) : "none"}
+        text={greatest ? changeOf(greatest.change, spec.unit) : told.length ? "none" : "nothing to compare"}
         of={greatest?.ts}
       />
     </dl>
