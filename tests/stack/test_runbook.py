@@ -159,7 +159,7 @@ def test_an_incident_ends_with_the_check_that_finds_it_mended(on_call: Follower)
     is_open = f"select from quality.incidents where subject = '{PRICE}' and recovered_at is null"
     on_call.follow("QualityBlocked", "Drill")
     wait_for(lambda: bool(on_call.stack.rows(is_open)), 300)
-    on_call.wait_until_it_fires("QualityBlocked", severity="block")
+    on_call.wait_until_it_fires("QualityBlocked")
     assert PRICE in on_call.follow("QualityBlocked", "Look")
     on_call.follow("QualityBlocked", "Fix")
     wait_for(lambda: not on_call.stack.rows(is_open), 300)
