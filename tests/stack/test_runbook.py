@@ -156,7 +156,8 @@ def test_what_is_missing_is_read_by_the_next_good_run(on_call: Follower) -> None
 
 
 def test_an_incident_ends_with_the_check_that_finds_it_mended(on_call: Follower) -> None:
-    is_open = f"select from quality.incidents where subject = '{PRICE}' and recovered_at is null"
+    is_open = f"""select from quality.incidents
+        where subject = '{PRICE}' and severity = 'block' and recovered_at is null"""
     on_call.follow("QualityBlocked", "Drill")
     wait_for(lambda: bool(on_call.stack.rows(is_open)), 300)
     on_call.wait_until_it_fires("QualityBlocked")
