@@ -260,7 +260,7 @@ def test_circuits_coverage_and_incidents_are_as_the_database_has_them(own: Serve
         rows_checked, rows_failed, observed, expected, reason)
         values ('r', %s, 'coverage', %s, 'coverage', 'block', true, %s, %s, 'o', 'e', 'r')"""
     for checked_at, feature, checked, failed in [
-        (HOUR, PRICE, 10, 9), (NOW, PRICE, 10, 1), (NOW, LIQUIDITY, 0, 0)
+        (HOUR, PRICE, 10, 9), (NOW, PRICE, 10, 5), (NOW, PRICE, 10, 1), (NOW, LIQUIDITY, 0, 0)
     ]:  # fmt: skip
         own.conn.execute(result, (checked_at, feature, checked, failed))
     incident = """insert into quality.incidents

@@ -35,7 +35,8 @@ select of.feature_id, newest.ratio
 from unnest(%s::text[]) as of (feature_id)
 cross join lateral (
   select 1 - rows_failed / nullif(rows_checked, 0)::float8 as ratio from quality.results as r
-  where r.feature_id = of.feature_id and r.rule = 'coverage' order by checked_at desc limit 1
+  where r.feature_id = of.feature_id and r.rule = 'coverage'
+  order by checked_at desc, result_id desc limit 1
 ) as newest
 """
 _DURATIONS = "select endpoint, status, le, requests, seconds from ops.api_durations"
