@@ -73,7 +73,7 @@ class Served:
         """Asks the API with a key: its own, or none for an empty one."""
         token = self.key if key is None else key
         sent = {**({"Authorization": f"Bearer {token}"} if token else {}), **headers}
-        return httpx.Client(base_url=self.url, headers=sent, timeout=30, trust_env=False)
+        return httpx.Client(base_url=self.url, headers=sent, timeout=None, trust_env=False)
 
     def get(self, path: str, **parameters: Any) -> httpx.Response:
         """An answer to the key of the store."""

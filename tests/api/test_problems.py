@@ -94,7 +94,9 @@ def test_a_feature_that_there_is_not_is_unknown_feature(store: Served, path: str
     answer = (
         store.get(path)
         if "?" not in path
-        else httpx.get(store.url + path, headers={"Authorization": f"Bearer {store.key}"}, trust_env=False)
+        else httpx.get(
+            store.url + path, headers={"Authorization": f"Bearer {store.key}"}, trust_env=False, timeout=None
+        )
     )
     assert slug(answer) == "unknown-feature"
     assert VIX in answer.json()["detail"], "it says which one is like it"
@@ -125,7 +127,9 @@ def test_a_feature_that_there_is_not_is_unknown_feature(store: Served, path: str
     ],
 )
 def test_a_request_that_makes_no_sense_is_invalid_request_and_says_where(store: Served, path: str, where: str) -> None:
-    answer = httpx.get(f"{store.url}/v1/{path}", headers={"Authorization": f"Bearer {store.key}"}, trust_env=False)
+    answer = httpx.get(
+        f"{store.url}/v1/{path}", headers={"Authorization": f"Bearer {store.key}"}, trust_env=False, timeout=None
+    )
     assert slug(answer) == "invalid-request"
     assert [mistake["where"] for mistake in answer.json()["errors"]] == [where]
 
@@ -229,7 +233,11 @@ def test_a_body_that_is_too_large_is_too_large_whether_it_says_so_or_not(store: 
 
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {store.key}"}
     assert (
-        slug(httpx.post(f"{store.url}/v1/historical", content=without_length(), headers=headers, trust_env=False))
+        slug(
+            httpx.post(
+                f"{store.url}/v1/historical", content=without_length(), headers=headers, trust_env=False, timeout=None
+            )
+        )
         == "too-large"
     )
     with socket.create_connection(("127.0.0.1", int(store.url.rpartition(":")[2])), timeout=10) as raw:

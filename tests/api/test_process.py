@@ -48,7 +48,7 @@ def answers(url: str) -> bool:
 
 def ask(store: Served, url: str, path: str, **sent: Any) -> httpx.Response:
     headers = {"Authorization": f"Bearer {store.key}", **sent.pop("headers", {})}
-    return httpx.get(f"{url}{path}", headers=headers, trust_env=False, timeout=30, **sent)
+    return httpx.get(f"{url}{path}", headers=headers, trust_env=False, timeout=None, **sent)
 
 
 def test_an_error_of_our_own_is_internal_and_the_log_alone_has_the_rest(store: Served, tmp_path: Path) -> None:

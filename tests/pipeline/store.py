@@ -62,11 +62,11 @@ class Store:
 
     def fault(self, **fault: object) -> None:
         """Spoil the next matching answers."""
-        httpx.post(f"{self.replay_url}/_faults", json=fault).raise_for_status()
+        httpx.post(f"{self.replay_url}/_faults", json=fault, timeout=None).raise_for_status()
 
     def clear_faults(self) -> None:
         """Answer as it should be again."""
-        httpx.delete(f"{self.replay_url}/_faults").raise_for_status()
+        httpx.delete(f"{self.replay_url}/_faults", timeout=None).raise_for_status()
 
     def ingest(self, *names: str, window: Window | None = None) -> Counts:
         """The live tail, or a window, of the named series (default: all that are served)."""

@@ -191,7 +191,7 @@ def test_a_source_that_nobody_wrote_a_connector_for_is_named(store: Store) -> No
 
 
 def clear(store: Store) -> None:
-    httpx.delete(f"{store.replay_url}/_faults").raise_for_status()
+    httpx.delete(f"{store.replay_url}/_faults", timeout=None).raise_for_status()
 
 
 def everything(store: Store) -> str:

@@ -138,7 +138,7 @@ def test_trouble_that_passes_leaves_no_trace(served: Store, undisturbed: str, fa
 
 
 def waiting(store: Store) -> int:
-    return len(httpx.get(f"{store.replay_url}/_faults").json())
+    return len(httpx.get(f"{store.replay_url}/_faults", timeout=None).json())
 
 
 FAILING = [

@@ -50,7 +50,7 @@ def answer(store: Store) -> Payload:
     import httpx
 
     params = {"symbol": "BTCUSDT", "interval": "1m", "startTime": "0", "endTime": "9999999999999", "limit": "1000"}
-    said = httpx.get(f"{store.replay_url}/binance/{binance.KLINES}", params=params)
+    said = httpx.get(f"{store.replay_url}/binance/{binance.KLINES}", params=params, timeout=None)
     return Payload(binance.KLINES, str(said.url), params, 200, "application/json", said.content, 1, store.now())
 
 

@@ -63,7 +63,7 @@ class Fred:
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
-        self.http = httpx.Client(base_url=f"{base_url}/fred", timeout=10, trust_env=False)
+        self.http = httpx.Client(base_url=f"{base_url}/fred", timeout=None, trust_env=False)
 
     def get(self, path: str, series: str = "", **params: str | int) -> httpx.Response:
         asked = {"series_id": series, "api_key": KEY, "file_type": "json", **params}
@@ -114,7 +114,7 @@ class Binance:
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
-        self.http = httpx.Client(base_url=f"{base_url}/binance", timeout=10, trust_env=False)
+        self.http = httpx.Client(base_url=f"{base_url}/binance", timeout=None, trust_env=False)
 
     def get(self, path: str, **params: str | int) -> httpx.Response:
         return self.http.get(path, params=params)

@@ -21,7 +21,7 @@ def series(folder: Path, binance: Binance) -> None:
 
 
 def add(binance: Binance, **fault: object) -> None:
-    answer = httpx.post(f"{binance.base_url}/_faults", json=fault)
+    answer = httpx.post(f"{binance.base_url}/_faults", json=fault, timeout=None)
     assert answer.status_code == 201, answer.text
 
 

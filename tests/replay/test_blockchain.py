@@ -25,7 +25,7 @@ RATES = """ts,value,available_at
 class Blockchain:
     def __init__(self, url: str) -> None:
         self.base_url = url
-        self.http = httpx.Client(base_url=f"{url}/blockchain/charts", timeout=10, trust_env=False)
+        self.http = httpx.Client(base_url=f"{url}/blockchain/charts", timeout=None, trust_env=False)
 
     def get(self, chart: str, **params: str) -> httpx.Response:
         return self.http.get(f"/{chart}", params=params)
@@ -38,7 +38,7 @@ class Blockchain:
 
 @pytest.fixture
 def charts(shared_server: tuple[str, Path, Wall], folder: Path, wall: Wall) -> Blockchain:
-    httpx.delete(f"{shared_server[0]}/_faults")
+    httpx.delete(f"{shared_server[0]}/_faults", timeout=None)
     write(folder, "hash-rate", RATES, "blockchain/hash_rate")
     return Blockchain(shared_server[0])
 
@@ -124,7 +124,7 @@ def test_an_unknown_chart_is_not_found(charts: Blockchain) -> None:
 def test_a_fault_is_matched_by_the_chart_in_the_path(charts: Blockchain, folder: Path, status: int, kind: str) -> None:
     years(folder, 10)
     fault = {"kind": "status", "status": status, "series": "hash-rate"}
-    httpx.post(f"{charts.base_url}/_faults", json=fault)
+    httpx.post(f"{charts.base_url}/_faults", json=fault, timeout=None)
     assert charts.get("market-price").status_code == 200
     answer = charts.get("hash-rate")
     assert answer.status_code == status
@@ -133,7 +133,7 @@ def test_a_fault_is_matched_by_the_chart_in_the_path(charts: Blockchain, folder:
 
 def test_an_ignored_parameter_leads_to_a_sampled_chart(charts: Blockchain, folder: Path) -> None:
     years(folder, 3100)
-    httpx.post(f"{charts.base_url}/_faults", json={"kind": "ignored", "parameter": "sampled"})
+    httpx.post(f"{charts.base_url}/_faults", json={"kind": "ignored", "parameter": "sampled"}, timeout=None)
     assert len(charts.values("market-price", timespan="all", sampled="false")) == 1034
 
 

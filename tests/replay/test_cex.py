@@ -53,7 +53,7 @@ class Venues:
 
     def __init__(self, base_url: str) -> None:
         self.base_url = base_url
-        self.http = httpx.Client(base_url=f"{base_url}/cex", timeout=10, trust_env=False)
+        self.http = httpx.Client(base_url=f"{base_url}/cex", timeout=None, trust_env=False)
 
     def get(self, path: str, params: dict[str, str]) -> httpx.Response:
         return self.http.get(f"/{path}", params=params)
@@ -72,7 +72,7 @@ class Venues:
 
 @pytest.fixture
 def venues(shared_server: tuple[str, Path, Wall], folder: Path, wall: Wall) -> Iterator[Venues]:
-    httpx.delete(f"{shared_server[0]}/_faults")
+    httpx.delete(f"{shared_server[0]}/_faults", timeout=None)
     candles(folder, "BTCUSDT", [candle("2026-03-02T11:55:00Z", at, 80_000) for at in range(10)])
     wall.turn(NOW)
     client = Venues(shared_server[0])
@@ -235,7 +235,7 @@ def test_a_fault_of_one_venue_is_told_in_its_manner_and_leaves_the_others_alone(
 ) -> None:
     host = place[0].split("/")[0]
     fault = {"kind": "status", "source": "cex", "path": f"{host}/", "status": status}
-    httpx.post(f"{venues.base_url}/_faults", json=fault).raise_for_status()
+    httpx.post(f"{venues.base_url}/_faults", json=fault, timeout=None).raise_for_status()
     others = [other for other in BOOKS.values() if not other[0].startswith(f"{host}/")]
     assert all(venues.get(*other).status_code == 200 for other in others)
     spoilt = venues.get(*place)

@@ -31,7 +31,7 @@ TVL = """ts,value,available_at
 class DefiLlama:
     def __init__(self, url: str) -> None:
         self.base_url = url
-        self.http = httpx.Client(base_url=f"{url}/defillama", timeout=10, trust_env=False)
+        self.http = httpx.Client(base_url=f"{url}/defillama", timeout=None, trust_env=False)
 
     def text(self, path: str) -> str:
         answer = self.http.get(path)
@@ -45,7 +45,7 @@ class DefiLlama:
 
 @pytest.fixture
 def llama(shared_server: tuple[str, Path, Wall], folder: Path, wall: Wall) -> DefiLlama:
-    httpx.delete(f"{shared_server[0]}/_faults")
+    httpx.delete(f"{shared_server[0]}/_faults", timeout=None)
     write(folder, "all", STABLE, "defillama/stablecoincharts")
     write(folder, "Ethereum", TVL, "defillama/historical_chain_tvl")
     write(folder, "Dexs", "ts,value\n2024-03-01T11:00:00Z,1000000.01\n2024-03-01T12:00:00Z,2000000.07\n", PROTOCOLS)
@@ -131,7 +131,9 @@ def test_an_unknown_path_is_plain_text(llama: DefiLlama) -> None:
 
 @pytest.mark.parametrize(("status", "kind"), [(429, "json"), (403, "html"), (502, "html"), (404, "plain")])
 def test_a_status_comes_with_the_sources_own_body(llama: DefiLlama, status: int, kind: str) -> None:
-    httpx.post(f"{llama.base_url}/_faults", json={"kind": "status", "status": status, "source": "defillama"})
+    httpx.post(
+        f"{llama.base_url}/_faults", json={"kind": "status", "status": status, "source": "defillama"}, timeout=None
+    )
     answer = llama.http.get("/protocols")
     assert answer.status_code == status
     assert kind in answer.headers["Content-Type"]
@@ -139,7 +141,7 @@ def test_a_status_comes_with_the_sources_own_body(llama: DefiLlama, status: int,
 
 
 def test_a_fault_is_matched_by_the_chain_in_the_path(llama: DefiLlama) -> None:
-    httpx.post(f"{llama.base_url}/_faults", json={"kind": "status", "status": 500, "series": "Ethereum"})
+    httpx.post(f"{llama.base_url}/_faults", json={"kind": "status", "status": 500, "series": "Ethereum"}, timeout=None)
     assert llama.http.get("/stablecoincharts/all").status_code == 200
     assert llama.http.get("/protocols").status_code == 200
     assert llama.http.get("/v2/historicalChainTvl/Ethereum").status_code == 500
@@ -147,7 +149,7 @@ def test_a_fault_is_matched_by_the_chain_in_the_path(llama: DefiLlama) -> None:
 
 def test_a_renamed_field_is_renamed_in_every_row(llama: DefiLlama) -> None:
     fault = {"kind": "renamed", "field": "totalCirculatingUSD", "to": "circulatingUSD"}
-    httpx.post(f"{llama.base_url}/_faults", json=fault)
+    httpx.post(f"{llama.base_url}/_faults", json=fault, timeout=None)
     assert all("circulatingUSD" in row for row in llama.ok("/stablecoincharts/all"))
 
 

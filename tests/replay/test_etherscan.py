@@ -33,7 +33,7 @@ class Api:
 
     def get(self, **changes: str) -> httpx.Response:
         asked = {name: value for name, value in {**ASKED, **changes}.items() if value}
-        return httpx.get(f"{self.base_url}/etherscan/api", params=asked, timeout=10, trust_env=False)
+        return httpx.get(f"{self.base_url}/etherscan/api", params=asked, timeout=None, trust_env=False)
 
     def refusal(self, **changes: str) -> str:
         answer = self.get(**changes)
@@ -43,12 +43,12 @@ class Api:
         return str(answer.json()["result"])
 
     def fault(self, **fault: Any) -> None:
-        httpx.post(f"{self.base_url}/_faults", json=fault).raise_for_status()
+        httpx.post(f"{self.base_url}/_faults", json=fault, timeout=None).raise_for_status()
 
 
 @pytest.fixture
 def api(shared_server: tuple[str, Path, Wall], folder: Path, wall: Wall) -> Api:
-    httpx.delete(f"{shared_server[0]}/_faults")
+    httpx.delete(f"{shared_server[0]}/_faults", timeout=None)
     write(folder, "ProposeGasPrice", PRICES, "etherscan/gasoracle")
     return Api(shared_server[0])
 

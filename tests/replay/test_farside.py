@@ -43,7 +43,7 @@ class Site:
         self.base_url = base_url
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(f"{self.base_url}/farside{path}", timeout=10, trust_env=False)
+        return httpx.get(f"{self.base_url}/farside{path}", timeout=None, trust_env=False)
 
     def table(self, path: str = "/btc/") -> list[list[str]]:
         """The texts of all rows, padding aside."""
@@ -61,7 +61,7 @@ class Site:
 
 @pytest.fixture
 def site(shared_server: tuple[str, Path, Wall], folder: Path, wall: Wall) -> Site:
-    httpx.delete(f"{shared_server[0]}/_faults")
+    httpx.delete(f"{shared_server[0]}/_faults", timeout=None)
     write(folder, "IBIT", IBIT, "farside/btc")
     write(folder, "FBTC", FBTC, "farside/btc")
     return Site(shared_server[0])
@@ -154,7 +154,7 @@ def test_the_page_is_html_that_says_so(site: Site) -> None:
 
 @pytest.mark.parametrize(("status", "said"), [(403, "Just a moment..."), (404, "Page not found"), (503, "Error 503")])
 def test_refusals_are_pages(site: Site, status: int, said: str) -> None:
-    httpx.post(f"{site.base_url}/_faults", json={"kind": "status", "status": status, "series": "Total"})
+    httpx.post(f"{site.base_url}/_faults", json={"kind": "status", "status": status, "series": "Total"}, timeout=None)
     answer = site.get("/btc/")
     assert answer.status_code == status
     assert said in answer.text

@@ -18,7 +18,7 @@ def series(folder: Path, fred: Fred) -> None:
 
 
 def add(fred: Fred, **fault: object) -> httpx.Response:
-    return httpx.post(f"{fred.base_url}/_faults", json=fault)
+    return httpx.post(f"{fred.base_url}/_faults", json=fault, timeout=None)
 
 
 def observations(fred: Fred, series: str = "ONE", **params: str) -> httpx.Response:
@@ -51,8 +51,8 @@ def test_a_fault_waits_for_the_requests_it_is_meant_for(fred: Fred) -> None:
 def test_a_fault_without_count_lasts_until_cleared(fred: Fred) -> None:
     add(fred, kind="html", count=None)
     assert [observations(fred).headers["Content-Type"] for _ in range(3)] == ["text/html; charset=utf-8"] * 3
-    assert httpx.get(f"{fred.base_url}/_faults").json() == [{"kind": "html", "message": ""}]
-    httpx.delete(f"{fred.base_url}/_faults")
+    assert httpx.get(f"{fred.base_url}/_faults", timeout=None).json() == [{"kind": "html", "message": ""}]
+    httpx.delete(f"{fred.base_url}/_faults", timeout=None)
     assert observations(fred).json()["count"] == 2
 
 

@@ -219,7 +219,7 @@ def test_xml_is_the_default(fred: Fred) -> None:
 @pytest.mark.usefixtures("life")
 def test_an_unknown_path_is_not_found(fred: Fred) -> None:
     assert fred.get("series/nonsense", "LIFE").json() == {"error_code": 404, "error_message": "Not Found"}
-    assert httpx.get(f"{fred.base_url}/nobody/here").status_code == 404
+    assert httpx.get(f"{fred.base_url}/nobody/here", timeout=None).status_code == 404
 
 
 def test_a_rescaling_shows_as_periods_of_one_unit(fred: Fred, folder: Path) -> None:
@@ -274,7 +274,7 @@ def test_without_a_clock_the_server_says_why(folder: Path) -> None:
     write(folder, "LIFE", LIFE)
     with serving(folder, now) as url:  # type: ignore[arg-type]
         answer = Fred(url).get("series", "LIFE")
-        health = httpx.get(f"{url}/_health")
+        health = httpx.get(f"{url}/_health", timeout=None)
     assert (answer.status_code, health.status_code) == (503, 503)
     assert answer.text == "replay cannot tell the time: connection refused\n"
     assert answer.headers["Content-Type"].startswith("text/plain")

@@ -43,7 +43,7 @@ def replayed(folder: Path, interaction: dict[str, Any]) -> httpx.Response:
     when = parsedate_to_datetime(interaction["response"]["headers"]["Date"][0])
     url = httpx.URL(interaction["request"]["uri"]).copy_add_param("api_key", KEY)
     with serving(folder, lambda: when) as base:
-        return httpx.get(base + url.raw_path.decode(), headers={"Accept-Encoding": "gzip"})
+        return httpx.get(base + url.raw_path.decode(), headers={"Accept-Encoding": "gzip"}, timeout=None)
 
 
 def shape(content: object) -> object:

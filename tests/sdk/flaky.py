@@ -59,7 +59,7 @@ class _Handler(QuietHandler):
 
     def _pass_on(self, body: bytes, fault: str) -> None:
         sent = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
-        with httpx.Client(base_url=self.plan.upstream, trust_env=False, timeout=30) as client:
+        with httpx.Client(base_url=self.plan.upstream, trust_env=False, timeout=None) as client:
             answer = client.request(self.command, self.path, content=body, headers=sent)
         if fault == "lose":
             self.close_connection = True

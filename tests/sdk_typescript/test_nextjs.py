@@ -193,7 +193,7 @@ def test_a_store_that_is_away_a_wrong_key_and_none_are_told_with_what_to_do(
         ({}, "This site does not know its feature store yet", "Set FEATURE_STORE_API_URL and FEATURE_STORE_API_KEY"),
     ):
         with running(example, env) as address:
-            text = httpx.get(address + path, timeout=30, trust_env=False).text
+            text = httpx.get(address + path, timeout=None, trust_env=False).text
         assert title in text
         assert step in text
         assert "SSSS" not in text
@@ -201,6 +201,6 @@ def test_a_store_that_is_away_a_wrong_key_and_none_are_told_with_what_to_do(
 
 
 def test_an_unknown_feature_is_told(site: str) -> None:
-    text = httpx.get(f"{site}/history?feature=macro/us/vix", timeout=30, trust_env=False).text
+    text = httpx.get(f"{site}/history?feature=macro/us/vix", timeout=None, trust_env=False).text
     assert "There is no such feature" in text
     assert "did you mean" in text

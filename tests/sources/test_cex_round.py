@@ -43,7 +43,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def http(upstream: str) -> Iterator[Http]:
-    httpx.delete(f"{upstream}/_faults")
+    httpx.delete(f"{upstream}/_faults", timeout=None)
     with at(lambda name: f"{upstream}/cex/{name}", Wall(NOW)) as client:
         yield client
 
@@ -69,7 +69,7 @@ def read(payload: Payload) -> Row:
 
 
 def fault(upstream: str, **what: Any) -> None:
-    httpx.post(f"{upstream}/_faults", json={"source": "cex", **what}).raise_for_status()
+    httpx.post(f"{upstream}/_faults", json={"source": "cex", **what}, timeout=None).raise_for_status()
 
 
 @contextmanager
@@ -104,7 +104,7 @@ def test_every_answer_stands_in_the_round_byte_for_byte(http: Http, upstream: st
     assert said["round"] == NOW
     for answers in said["venues"].values():
         (answer,) = answers
-        assert answer["body"] == httpx.get(answer["url"]).text
+        assert answer["body"] == httpx.get(answer["url"], timeout=None).text
         assert (answer["status"], answer["fetched_at"]) == (200, NOW)
         assert answer["elapsed_ms"] >= 0
 
@@ -204,7 +204,7 @@ def test_an_answer_that_trickles_without_end_is_given_up(monkeypatch: pytest.Mon
 
 
 def test_a_host_that_is_left_alone_is_a_missing_venue(dsn: str, upstream: str) -> None:
-    httpx.delete(f"{upstream}/_faults")
+    httpx.delete(f"{upstream}/_faults", timeout=None)
     circuits = {name: Circuit(dsn, "cex", name) for name in ("okx", "kraken")}
     circuits["okx"].pause("it asked for patience", 60)
     with at(lambda name: f"{upstream}/cex/{name}", Wall(NOW), circuits) as http:
@@ -217,7 +217,7 @@ def test_a_host_that_is_left_alone_is_a_missing_venue(dsn: str, upstream: str) -
 
 
 def test_a_host_that_refuses_opens_its_own_circuit_alone(dsn: str, upstream: str) -> None:
-    httpx.delete(f"{upstream}/_faults")
+    httpx.delete(f"{upstream}/_faults", timeout=None)
     fault(upstream, kind="status", status=403, path="bybit/v5")
     circuits = {name: Circuit(dsn, "cex", name) for name in ("okx", "bybit")}
     with at(lambda name: f"{upstream}/cex/{name}", Wall(NOW), circuits) as http:

@@ -54,7 +54,7 @@ def test_a_key_is_in_no_log_and_in_no_error(http: Http, upstream: str, caplog: p
 
 def test_a_source_that_echoes_the_key_is_redacted(http: Http, upstream: str) -> None:
     fault = {"kind": "status", "status": 400, "message": f"api_key {SECRET} is odd"}
-    httpx.post(f"{upstream}/_faults", json=fault).raise_for_status()
+    httpx.post(f"{upstream}/_faults", json=fault, timeout=None).raise_for_status()
     with pytest.raises(Refused, match=r"api_key \*\*\* is odd"):
         http.get("series", ASKED)
 
@@ -115,8 +115,12 @@ def test_an_address_that_cannot_be_asked_is_told_beforehand(wrong: str) -> None:
 
 def test_what_may_pass_is_tried_again(http: Http, upstream: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "SLOW_DOWN_SECONDS", 0.01)
-    httpx.post(f"{upstream}/_faults", json={"kind": "status", "status": 503, "count": 1}).raise_for_status()
-    httpx.post(f"{upstream}/_faults", json={"kind": "status", "status": 429, "count": 1}).raise_for_status()
+    httpx.post(
+        f"{upstream}/_faults", json={"kind": "status", "status": 503, "count": 1}, timeout=None
+    ).raise_for_status()
+    httpx.post(
+        f"{upstream}/_faults", json={"kind": "status", "status": 429, "count": 1}, timeout=None
+    ).raise_for_status()
     assert http.get("series", ASKED).status == 200
 
 
@@ -134,8 +138,12 @@ def test_processes_wait_as_long_as_the_source_asks_any_of_them_to(
 ) -> None:
     """The same as without a circuit, by way of the database."""
     monkeypatch.setattr(patience, "SLOW_DOWN_SECONDS", 0.01)
-    httpx.post(f"{upstream}/_faults", json={"kind": "status", "status": 503, "count": 1}).raise_for_status()
-    httpx.post(f"{upstream}/_faults", json={"kind": "status", "status": 429, "count": 1}).raise_for_status()
+    httpx.post(
+        f"{upstream}/_faults", json={"kind": "status", "status": 503, "count": 1}, timeout=None
+    ).raise_for_status()
+    httpx.post(
+        f"{upstream}/_faults", json={"kind": "status", "status": 429, "count": 1}, timeout=None
+    ).raise_for_status()
     circuit = Circuit(dsn, "fred", "api.stlouisfed.org")
     with Http(f"{upstream}/fred", unlimited(), {"api_key": SECRET}, wall, circuit) as client:
         assert client.get("series", ASKED).status == 200

@@ -81,7 +81,7 @@ def written(prometheus: str, sent: ExportMetricsServiceRequest) -> int:
     body = pa.compress(request.SerializeToString(), codec="snappy", asbytes=True)
     headers = {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"}
     url = f"{prometheus}/api/v1/write"
-    return httpx.post(url, content=body, headers=headers, trust_env=False, timeout=30).status_code
+    return httpx.post(url, content=body, headers=headers, trust_env=False, timeout=None).status_code
 
 
 def add(request: Any, metric: Metric, source: dict[str, str]) -> None:

@@ -52,7 +52,7 @@ class Prometheus:
 
     def ask(self, path: str, **parameters: str) -> Any:
         """What its HTTP API answers."""
-        answer = httpx.post(f"{self.url}/api/v1/{path}", data=parameters, trust_env=False, timeout=30)
+        answer = httpx.post(f"{self.url}/api/v1/{path}", data=parameters, trust_env=False, timeout=None)
         assert answer.is_success, f"{parameters}: {answer.text}"
         return answer.json()["data"]
 
@@ -63,7 +63,7 @@ class Prometheus:
 
     def rules(self) -> list[dict[str, Any]]:
         """Its rules with their state."""
-        answer = httpx.get(f"{self.url}/api/v1/rules", trust_env=False, timeout=30).raise_for_status()
+        answer = httpx.get(f"{self.url}/api/v1/rules", trust_env=False, timeout=None).raise_for_status()
         return [rule for group in answer.json()["data"]["groups"] for rule in group["rules"]]
 
 
@@ -101,7 +101,7 @@ def _otlp_options(binary: str) -> list[str]:
 @contextmanager
 def _taking_otlp(server: Prometheus) -> Iterator[str]:
     own = server.url + PATH
-    if httpx.post(own, trust_env=False).status_code == httpx.codes.NOT_FOUND:
+    if httpx.post(own, trust_env=False, timeout=None).status_code == httpx.codes.NOT_FOUND:
         with otlp_receiver(server.url) as address:
             yield address
     else:

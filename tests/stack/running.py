@@ -70,7 +70,7 @@ class Running:
         """Any call of Airflow's REST API."""
         info = self.handles
         login = {"username": info["airflow_user"], "password": info["airflow_password"]}
-        with httpx.Client(base_url=info["airflow_url"], timeout=30, trust_env=False) as http:
+        with httpx.Client(base_url=info["airflow_url"], timeout=None, trust_env=False) as http:
             token = http.post("/auth/token", json=login).raise_for_status().json()["access_token"]
             answer = http.request(
                 method, f"/api/v2{path}", headers={"Authorization": f"Bearer {token}"}, json=body or None
@@ -123,10 +123,10 @@ class Running:
         wait_for(lambda: self.ask_airflow("GET", f"/backfills/{number}")["completed_at"] is not None, seconds)
 
     def fault(self, **fault: object) -> None:
-        httpx.post(f"{self.handles['replay_url']}/_faults", json=fault).raise_for_status()
+        httpx.post(f"{self.handles['replay_url']}/_faults", json=fault, timeout=None).raise_for_status()
 
     def clear_faults(self) -> None:
-        httpx.delete(f"{self.handles['replay_url']}/_faults").raise_for_status()
+        httpx.delete(f"{self.handles['replay_url']}/_faults", timeout=None).raise_for_status()
 
     def kill(self, service: str) -> None:
         """SIGKILL a service and everything that it started, at once."""

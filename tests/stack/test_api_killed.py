@@ -34,7 +34,11 @@ def send(served: Served, number: int) -> int | None:
     headers = {"Authorization": f"Bearer {served.handles['api_key']}", "Idempotency-Key": f"batch {number}"}
     try:
         answer = httpx.post(
-            f"{served.handles['api_url']}/v1/publish", json=batch(number), headers=headers, trust_env=False, timeout=60
+            f"{served.handles['api_url']}/v1/publish",
+            json=batch(number),
+            headers=headers,
+            trust_env=False,
+            timeout=None,
         )
     except httpx.HTTPError:
         return None

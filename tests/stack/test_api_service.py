@@ -44,7 +44,7 @@ class Served:
 
     def status(self, path: str = "/v1/latest") -> int:
         headers = {"Authorization": f"Bearer {self.handles['api_key']}"}
-        return httpx.get(f"{self.handles['api_url']}{path}", headers=headers, trust_env=False, timeout=30).status_code
+        return httpx.get(f"{self.handles['api_url']}{path}", headers=headers, trust_env=False, timeout=None).status_code
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_the_api_answers_with_the_key_that_is_printed(served: Served) -> None:
     assert key is not None
     assert f"curl -H 'Authorization: Bearer {key}' '{served.handles['api_url']}/v1/latest'" in served.printed
     assert served.status() == 200
-    answer = httpx.get(f"{served.handles['api_url']}/v1/latest", trust_env=False, timeout=30)
+    answer = httpx.get(f"{served.handles['api_url']}/v1/latest", trust_env=False, timeout=None)
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 

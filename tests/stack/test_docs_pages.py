@@ -127,7 +127,7 @@ def test_every_answer_is_asked_for_anew_and_loads_from_here_alone(home: Path, pa
 def test_airflow_shows_them_to_whoever_is_logged_in_and_to_nobody_else(stack: Running) -> None:
     info = stack.handles
     login = {"username": info["airflow_user"], "password": info["airflow_password"]}
-    with httpx.Client(base_url=info["airflow_url"], timeout=30, trust_env=False) as http:
+    with httpx.Client(base_url=info["airflow_url"], timeout=None, trust_env=False) as http:
         for path in ADDRESSES:
             assert http.get(PREFIX + path).status_code == 401
             assert http.get(PREFIX + path, headers={"Authorization": "Bearer forged"}).status_code == 403

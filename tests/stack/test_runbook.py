@@ -96,7 +96,7 @@ def test_errors_of_the_api_are_found_in_its_log(on_call: Follower) -> None:
     on_call.follow("ApiErrors", "Drill")
     info = on_call.stack.handles
     with httpx.Client(
-        base_url=info["api_url"], headers={"Authorization": f"Bearer {info['api_key']}"}, trust_env=False
+        base_url=info["api_url"], headers={"Authorization": f"Bearer {info['api_key']}"}, trust_env=False, timeout=None
     ) as client:
 
         def fails() -> bool:

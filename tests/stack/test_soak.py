@@ -55,7 +55,7 @@ async def load(url: str, key: str, statuses: dict[int, int]) -> None:
     end = monotonic() + SECONDS
 
     async def one(ask: Ask) -> None:
-        async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=60) as client:
+        async with httpx.AsyncClient(base_url=url, headers=headers, trust_env=False, timeout=None) as client:
             while monotonic() < end:
                 status = (await ask(client)).status_code
                 statuses[status] = statuses.get(status, 0) + 1

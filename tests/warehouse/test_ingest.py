@@ -158,7 +158,7 @@ def test_the_users_datafeed_is_asked_and_its_address_is_stored_nowhere(
     urls = [fetched for (fetched,) in db.execute("select url from raw.fetches order by fetch_id").fetchall()]
     assert urls[0].startswith("TRADINGVIEW_DATAFEED_URL/history?symbol=SP%3ASPX&resolution=1D&from=0&to=")
     body = {"kind": "status", "status": 404, "message": f"no {url}/tradingview?token=t0k3n here"}
-    httpx.post(f"{url}/_faults", json=body).raise_for_status()
+    httpx.post(f"{url}/_faults", json=body, timeout=None).raise_for_status()
     with pytest.raises(Refused, match="TRADINGVIEW_DATAFEED_URL/history") as raised:
         ingest(db, catalog, live, series)
     assert is_untold(f"{raised.value!r}")

@@ -32,7 +32,7 @@ def test_a_round_is_landed_whole_and_read_from_there(
     with serving(tmp_path, wall, CatalogSchedule()) as url:
         settings = Settings(FEATURE_STORE_POSTGRES_DSN=dsn, FEATURE_STORE_REPLAY_URL=url, FEATURE_STORE_HOME=tmp_path)
         fault = {"kind": "status", "status": 403, "source": "cex", "series": "BTC", "path": "okx/"}
-        httpx.post(f"{url}/_faults", json=fault).raise_for_status()
+        httpx.post(f"{url}/_faults", json=fault, timeout=None).raise_for_status()
         with ingest._http(settings, cex, source, source.streams[stream], lambda: ingest._now(db)) as http:
             payloads = cex.fetch(http, series, Window(None, wall()))
             lander = ingest.Lander(db, Place("cex", stream, "UTC"), series, "test", http.redact)
