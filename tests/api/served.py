@@ -179,7 +179,7 @@ def served(conn: psycopg.Connection, settings: Settings, catalog: Catalog) -> It
         thread.join(20)
 
 
-def until(holds: Any, what: str, seconds: float = 10) -> Any:
+def until(holds: Any, what: str, seconds: float = 60) -> Any:
     """Ask again and again until something holds; returns it."""
     deadline = monotonic() + seconds
     while not (found := holds()):

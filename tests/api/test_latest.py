@@ -105,7 +105,7 @@ def test_without_a_database_nothing_old_is_told_for_new(alone: tuple[Served, Pos
     assert store.get("/readyz").status_code == 200
     store.conn.close()
     server.stop()
-    away = until(lambda: found if (found := store.get("/v1/latest")).status_code == 503 else None, "it is away", 15)
+    away = until(lambda: found if (found := store.get("/v1/latest")).status_code == 503 else None, "it is away")
     assert away.json()["type"].endswith(":database-away")
     assert int(away.headers["retry-after"]) > 0
     assert store.get("/readyz").status_code == 503
@@ -113,8 +113,8 @@ def test_without_a_database_nothing_old_is_told_for_new(alone: tuple[Served, Pos
     assert store.get("/v1/revisions", featureId=VIX).status_code == 503
     assert store.get("/healthz").status_code == 200
     server.start()
-    until(lambda: store.get("/v1/latest").status_code == 200, "it is back", 20)
-    until(lambda: store.get("/v1/query", featureIds=VIX).status_code == 200, "it is back", 20)
+    until(lambda: store.get("/v1/latest").status_code == 200, "it is back")
+    until(lambda: store.get("/v1/query", featureIds=VIX).status_code == 200, "it is back")
 
 
 def test_many_ask_while_points_are_appended(store: Served) -> None:

@@ -58,7 +58,7 @@ def of(samples: Samples, name: str) -> dict[tuple[str, ...], float]:
 
 def anew(store: Served, *expected: tuple[str, tuple[str, ...], float]) -> Samples:
     """The metrics once they say so: what was read is told for a second."""
-    until(lambda: all(metrics(store)[name, labels] == value for name, labels, value in expected), "metrics follow", 20)
+    until(lambda: all(metrics(store)[name, labels] == value for name, labels, value in expected), "metrics follow")
     return metrics(store)
 
 

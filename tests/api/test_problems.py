@@ -16,6 +16,8 @@ from feature_store.serving.api.problems import KINDS, TYPE
 
 from .served import NOW, PRICE, VIX, Served, Told, until
 
+BACKWARDS = "since=2024-05-29T00:00:00Z&until=2024-05-28T00:00:00Z"
+
 
 def slug(answer: httpx.Response) -> str:
     """Of a problem that is one in every part."""
@@ -122,6 +124,8 @@ def test_a_feature_that_there_is_not_is_unknown_feature(store: Served, path: str
         ("catalog/" + VIX + "?x=1", "query.x"),
         ("explain?featureId=" + VIX, "query.ts"),
         ("revisions?featureId=" + VIX + "&ts=2024-05-29T00:00:00Z&since=2024-05-29T00:00:00Z", "query.ts"),
+        ("revisions?featureId=" + VIX + "&" + BACKWARDS, "query.until"),
+        ("query?featureIds=" + VIX + "&" + BACKWARDS, "query.until"),
         ("payloads/abc", "path.sha256"),
         ("payloads/" + "A" * 64, "path.sha256"),
     ],

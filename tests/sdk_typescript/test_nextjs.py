@@ -52,7 +52,7 @@ def running(example: Path, env: Mapping[str, str]) -> Iterator[str]:
         start_new_session=True,
     ) as process:
         try:
-            until(lambda: _is_listening(port), "the example starts", seconds=60)
+            until(lambda: _is_listening(port), "the example starts")
             yield f"http://127.0.0.1:{port}"
         finally:
             os.killpg(process.pid, signal.SIGTERM)

@@ -14,7 +14,7 @@ from starlette.responses import Response, StreamingResponse
 from feature_store.archive import read_payload
 from feature_store.catalog import FeatureSpec
 from feature_store.errors import QueryError
-from feature_store.serving.api.asked import CatalogAsked, ExplainAsked, LatestAsked, QueryAsked, RevisionsAsked
+from feature_store.serving.api.asked import CatalogAsked, ExplainAsked, LatestAsked, QueryAsked, Range, RevisionsAsked
 from feature_store.serving.api.backend import Backend
 from feature_store.serving.api.documents import answers, problems, table_answers
 from feature_store.serving.api.explaining import moment, told
@@ -147,6 +147,7 @@ async def latest(request: Request, asked: Annotated[LatestAsked, Query()]) -> Re
 def query(request: Request, asked: Annotated[QueryAsked, Query()]) -> Response:
     """By feature in the order asked, then by ts. The pages of one read are of one state of the store."""
     form = form_of(request)
+    _refuse_backwards(asked)
     backend = backend_of(request)
     page = read_page(backend.layer, asked)
     request.state.points = page.points.num_rows
@@ -161,6 +162,11 @@ def query(request: Request, asked: Annotated[QueryAsked, Query()]) -> Response:
     else:
         content = written(form, wire_table(_staled(page.points, backend, page.now)).schema, tables)
     return StreamingResponse(content, media_type=form.content_type, headers=headers)
+
+
+def _refuse_backwards(asked: Range) -> None:
+    if asked.since is not None and asked.until is not None and asked.until < asked.since:
+        raise invalid("query.until", "lies before since")
 
 
 def _wire_points(backend: Backend, page: Page) -> Iterator[pa.Table]:
@@ -200,8 +206,7 @@ def revisions(request: Request, asked: Annotated[RevisionsAsked, Query()]) -> Re
     form = form_of(request)
     if asked.ts is not None and (asked.since is not None or asked.until is not None):
         raise invalid("query.ts", "names one point: leave out since and until")
-    if asked.since is not None and asked.until is not None and asked.until < asked.since:
-        raise invalid("query.until", "lies before since")
+    _refuse_backwards(asked)
     backend = backend_of(request)
     rows = backend.layer.revisions(asked.feature_id, asked.since, asked.until, ts=asked.ts, limit=asked.limit)
     request.state.points = rows.num_rows
