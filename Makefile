@@ -8,13 +8,16 @@ STAMP = $(VENV)/installed.stamp
 NPM = $(BIN)/python .ci/npm.py --prefix sdk/typescript
 NPM_STAMP = sdk/typescript/node_modules/installed.stamp
 
+# Without bytecode each process compiles some ten thousand modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help up down clean test test-all check bench
 
 help: ## Show what there is to make
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 18
 
 up: $(STAMP) ## Start the whole stack, run the main job, print the features; safe to repeat
-	@unset PYTHONDONTWRITEBYTECODE; $(BIN)/feature-store stack up
+	@$(BIN)/feature-store stack up
 
 down: ## Stop what `make up` started; the data stays
 	@if [ -x $(BIN)/feature-store ]; then $(BIN)/feature-store stack down; else echo "Nothing runs."; fi

@@ -104,7 +104,7 @@ def s3(s3_of_session: Server) -> Server:
 @contextmanager
 def database(server: str, name: str, template: str) -> Iterator[str]:
     """A database of its own, a copy of the template, for as long as the block lasts."""
-    _admin(server, f"create database {name} template {template}")
+    _admin(server, f"create database {name} template {template} strategy file_copy")
     try:
         yield _named(server, name)
     finally:

@@ -1,6 +1,7 @@
 """Publishing: every rule by its name, all or nothing, what is new and what is held, idempotency, one transaction."""
 
 import threading
+from collections.abc import Iterator
 from datetime import timedelta
 from hashlib import sha256
 
@@ -12,6 +13,7 @@ from feature_store.catalog.sync import sync
 from feature_store.errors import IdempotencyMismatch, InvalidRequest, TooLarge, WarehouseError
 from feature_store.serving.publishing import MAX_BYTES, MAX_POINTS, PublishAnswer
 from feature_store.serving.publishing.writing import MAX_PARTITIONS
+from tests.conftest import database
 
 from .publishing import ADMIN, DAY, DESK, FLOW, NET, NOW, OTHER, READER, SIGNAL, WALCL, Desk, body, point
 
@@ -20,12 +22,19 @@ TEN, ELEVEN, NOON = "2024-03-20T10:00:00Z", "2024-03-20T11:00:00Z", "2024-03-20T
 YESTERDAY, TODAY = "2024-03-19T00:00:00Z", "2024-03-20T00:00:00Z"
 
 
+@pytest.fixture(scope="module")
+def template(server: str, template: str) -> Iterator[str]:
+    """A database with the shipped catalog and two features that are published alone."""
+    with database(server, "desks", template) as dsn:
+        with psycopg.connect(dsn) as conn:
+            sync(conn, Desk(conn).catalog)
+        yield "desks"
+
+
 @pytest.fixture
 def desk(db: psycopg.Connection) -> Desk:
-    """A store with the shipped catalog and two features that are published alone, at noon of 20 March 2024."""
+    """A store of these features with nothing in it, at noon of 20 March 2024."""
     desk = Desk(db)
-    sync(db, desk.catalog)
-    db.commit()
     desk.at(NOW)
     return desk
 

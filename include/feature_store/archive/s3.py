@@ -17,6 +17,7 @@ from feature_store.errors import ArchiveError
 from feature_store.settings import Settings
 
 if TYPE_CHECKING:
+    import boto3
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ObjectTypeDef
 
@@ -140,12 +141,19 @@ class Bucket:
 
 
 @cache
+def _session() -> "boto3.Session":
+    """One for all buckets: a session reads a megabyte of descriptions of the API before its first client."""
+    import boto3
+
+    return boto3.Session()
+
+
+@cache
 def open_bucket(settings: Settings) -> Bucket:
     """The archive's place on S3; asks nothing of the server yet."""
-    import boto3
     from botocore.config import Config
 
-    session = boto3.Session()
+    session = _session()
     is_embedded = settings.s3_endpoint is None
     client = session.client(
         "s3",
