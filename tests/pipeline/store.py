@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import httpx
 import psycopg
 
 from feature_store import clock
@@ -26,6 +25,7 @@ from feature_store.sources.contract import Window
 from feature_store.warehouse.ingest import ingest
 from feature_store.warehouse.loading import Counts
 from feature_store.warehouse.news import inputs_have_news
+from tests.faults import add_fault, clear_faults
 from tests.replay.server import serving
 
 WALCL, TGA, RRP = "macro/us/walcl_total_usd", "macro/us/tga_balance_usd", "macro/us/rrp_total_usd"
@@ -62,11 +62,11 @@ class Store:
 
     def fault(self, **fault: object) -> None:
         """Spoil the next matching answers."""
-        httpx.post(f"{self.replay_url}/_faults", json=fault, timeout=None).raise_for_status()
+        add_fault(self.replay_url, **fault)
 
     def clear_faults(self) -> None:
         """Answer as it should be again."""
-        httpx.delete(f"{self.replay_url}/_faults", timeout=None).raise_for_status()
+        clear_faults(self.replay_url)
 
     def ingest(self, *names: str, window: Window | None = None) -> Counts:
         """The live tail, or a window, of the named series (default: all that are served)."""

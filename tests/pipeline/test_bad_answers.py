@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import httpx
 import psycopg
 import pytest
 import stamina
@@ -26,6 +25,7 @@ from feature_store.errors import (
 from feature_store.sources.contract import Payload, check_fields
 from feature_store.warehouse.ingest import ingest
 from feature_store.warehouse.status import read_status
+from tests.faults import clear_faults
 
 from .store import Store
 
@@ -191,7 +191,7 @@ def test_a_source_that_nobody_wrote_a_connector_for_is_named(store: Store) -> No
 
 
 def clear(store: Store) -> None:
-    httpx.delete(f"{store.replay_url}/_faults", timeout=None).raise_for_status()
+    clear_faults(store.replay_url)
 
 
 def everything(store: Store) -> str:

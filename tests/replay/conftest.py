@@ -3,10 +3,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import pytest
 
 from feature_store.replay.generate import generate
+from tests.faults import clear_faults
 
 from .server import Binance, Fred, Wall, serving
 
@@ -59,7 +59,7 @@ def wall(shared_server: tuple[str, Path, Wall]) -> Wall:
 @pytest.fixture
 def fred(shared_server: tuple[str, Path, Wall], folder: Path, wall: Wall) -> Iterator[Fred]:
     """A client of the server, which has no faults and nothing to serve yet."""
-    httpx.delete(f"{shared_server[0]}/_faults", timeout=None)
+    clear_faults(shared_server[0])
     client = Fred(shared_server[0])
     yield client
     client.http.close()
@@ -68,7 +68,7 @@ def fred(shared_server: tuple[str, Path, Wall], folder: Path, wall: Wall) -> Ite
 @pytest.fixture
 def binance(shared_server: tuple[str, Path, Wall], folder: Path, wall: Wall) -> Iterator[Binance]:
     """The same for Binance."""
-    httpx.delete(f"{shared_server[0]}/_faults", timeout=None)
+    clear_faults(shared_server[0])
     client = Binance(shared_server[0])
     yield client
     client.http.close()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults import add_fault
 from tests.recordings import RECORDED, needs_recordings
 
 from .conftest import GENERATED_AT as NOW
@@ -158,7 +159,7 @@ def test_a_wrong_table_of_open_interest_is_named(binance: Binance, folder: Path,
 def test_faults_are_matched_by_symbol(binance: Binance, folder: Path) -> None:
     interests(folder, "2024-03-01T11:55:00Z,3.000,3")
     fault = {"kind": "renamed", "field": "openInterest", "to": "interest", "series": "BTCUSDT", "path": "openInterest"}
-    binance.http.post(f"{binance.base_url}/_faults", json=fault).raise_for_status()
+    add_fault(binance.base_url, **fault)
     assert "interest" in binance.ok("/fapi/v1/openInterest", symbol="BTCUSDT")
 
 

@@ -6,9 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from feature_store.replay.convert import convert
+from tests.faults import add_fault
 from tests.recordings import RECORDED, needs_recordings
 
 from .server import Binance, Wall, candle, candles, ms, serving
@@ -94,14 +93,14 @@ def test_headers_are_the_recorded_ones(binance: Binance, folder: Path, wall: Wal
 
 
 def test_a_place_that_is_not_served_hears_the_recorded_words(binance: Binance) -> None:
-    httpx.post(f"{binance.base_url}/_faults", json={"kind": "status", "status": 451}, timeout=None)
+    add_fault(binance.base_url, kind="status", status=451)
     answer = binance.get("/api/v3/klines", symbol="BTCUSDT", interval="1m")
     assert answer.status_code == 451
     assert answer.json() == transcribed(451)["body"]
 
 
 def test_a_ban_is_told_in_the_recorded_form(binance: Binance) -> None:
-    httpx.post(f"{binance.base_url}/_faults", json={"kind": "status", "status": 418, "retry_after": 300}, timeout=None)
+    add_fault(binance.base_url, kind="status", status=418, retry_after=300)
     answer = binance.get("/api/v3/klines", symbol="BTCUSDT", interval="1m")
     form = re.compile(r"(Way too much request weight used; IP banned until )(\d{13})\. Please use ")
     mine, theirs = form.match(answer.json()["msg"]), form.match(transcribed(418)["body"]["msg"])

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from feature_store.replay.blockchain import number
+from tests.faults import add_fault, clear_faults
 
 from .server import Wall, serving, write
 
@@ -38,7 +39,7 @@ class Blockchain:
 
 @pytest.fixture
 def charts(shared_server: tuple[str, Path, Wall], folder: Path, wall: Wall) -> Blockchain:
-    httpx.delete(f"{shared_server[0]}/_faults", timeout=None)
+    clear_faults(shared_server[0])
     write(folder, "hash-rate", RATES, "blockchain/hash_rate")
     return Blockchain(shared_server[0])
 
@@ -124,7 +125,7 @@ def test_an_unknown_chart_is_not_found(charts: Blockchain) -> None:
 def test_a_fault_is_matched_by_the_chart_in_the_path(charts: Blockchain, folder: Path, status: int, kind: str) -> None:
     years(folder, 10)
     fault = {"kind": "status", "status": status, "series": "hash-rate"}
-    httpx.post(f"{charts.base_url}/_faults", json=fault, timeout=None)
+    add_fault(charts.base_url, **fault)
     assert charts.get("market-price").status_code == 200
     answer = charts.get("hash-rate")
     assert answer.status_code == status
@@ -133,7 +134,7 @@ def test_a_fault_is_matched_by_the_chart_in_the_path(charts: Blockchain, folder:
 
 def test_an_ignored_parameter_leads_to_a_sampled_chart(charts: Blockchain, folder: Path) -> None:
     years(folder, 3100)
-    httpx.post(f"{charts.base_url}/_faults", json={"kind": "ignored", "parameter": "sampled"}, timeout=None)
+    add_fault(charts.base_url, kind="ignored", parameter="sampled")
     assert len(charts.values("market-price", timespan="all", sampled="false")) == 1034
 
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from feature_store.replay.invented_cex import OPEN_INTEREST, SPOT, Moment, open_interest
+from tests.faults import add_fault, clear_faults
 from tests.recordings import RECORDED, needs_recordings
 
 from .server import Wall, candle, candles, ms
@@ -72,7 +73,7 @@ class Venues:
 
 @pytest.fixture
 def venues(shared_server: tuple[str, Path, Wall], folder: Path, wall: Wall) -> Iterator[Venues]:
-    httpx.delete(f"{shared_server[0]}/_faults", timeout=None)
+    clear_faults(shared_server[0])
     candles(folder, "BTCUSDT", [candle("2026-03-02T11:55:00Z", at, 80_000) for at in range(10)])
     wall.turn(NOW)
     client = Venues(shared_server[0])
@@ -235,7 +236,7 @@ def test_a_fault_of_one_venue_is_told_in_its_manner_and_leaves_the_others_alone(
 ) -> None:
     host = place[0].split("/")[0]
     fault = {"kind": "status", "source": "cex", "path": f"{host}/", "status": status}
-    httpx.post(f"{venues.base_url}/_faults", json=fault, timeout=None).raise_for_status()
+    add_fault(venues.base_url, **fault)
     others = [other for other in BOOKS.values() if not other[0].startswith(f"{host}/")]
     assert all(venues.get(*other).status_code == 200 for other in others)
     spoilt = venues.get(*place)

@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.faults import add_fault, clear_faults
+
 from .server import Wall, serving, write
 
 HEADER = "ts,value,available_at,peggedUSD_units,peggedEUR_usd,peggedEUR_units,peggedJPY_usd,peggedJPY_units"
@@ -45,7 +47,7 @@ class DefiLlama:
 
 @pytest.fixture
 def llama(shared_server: tuple[str, Path, Wall], folder: Path, wall: Wall) -> DefiLlama:
-    httpx.delete(f"{shared_server[0]}/_faults", timeout=None)
+    clear_faults(shared_server[0])
     write(folder, "all", STABLE, "defillama/stablecoincharts")
     write(folder, "Ethereum", TVL, "defillama/historical_chain_tvl")
     write(folder, "Dexs", "ts,value\n2024-03-01T11:00:00Z,1000000.01\n2024-03-01T12:00:00Z,2000000.07\n", PROTOCOLS)
@@ -131,9 +133,7 @@ def test_an_unknown_path_is_plain_text(llama: DefiLlama) -> None:
 
 @pytest.mark.parametrize(("status", "kind"), [(429, "json"), (403, "html"), (502, "html"), (404, "plain")])
 def test_a_status_comes_with_the_sources_own_body(llama: DefiLlama, status: int, kind: str) -> None:
-    httpx.post(
-        f"{llama.base_url}/_faults", json={"kind": "status", "status": status, "source": "defillama"}, timeout=None
-    )
+    add_fault(llama.base_url, kind="status", status=status, source="defillama")
     answer = llama.http.get("/protocols")
     assert answer.status_code == status
     assert kind in answer.headers["Content-Type"]
@@ -141,7 +141,7 @@ def test_a_status_comes_with_the_sources_own_body(llama: DefiLlama, status: int,
 
 
 def test_a_fault_is_matched_by_the_chain_in_the_path(llama: DefiLlama) -> None:
-    httpx.post(f"{llama.base_url}/_faults", json={"kind": "status", "status": 500, "series": "Ethereum"}, timeout=None)
+    add_fault(llama.base_url, kind="status", status=500, series="Ethereum")
     assert llama.http.get("/stablecoincharts/all").status_code == 200
     assert llama.http.get("/protocols").status_code == 200
     assert llama.http.get("/v2/historicalChainTvl/Ethereum").status_code == 500
@@ -149,7 +149,7 @@ def test_a_fault_is_matched_by_the_chain_in_the_path(llama: DefiLlama) -> None:
 
 def test_a_renamed_field_is_renamed_in_every_row(llama: DefiLlama) -> None:
     fault = {"kind": "renamed", "field": "totalCirculatingUSD", "to": "circulatingUSD"}
-    httpx.post(f"{llama.base_url}/_faults", json=fault, timeout=None)
+    add_fault(llama.base_url, **fault)
     assert all("circulatingUSD" in row for row in llama.ok("/stablecoincharts/all"))
 
 

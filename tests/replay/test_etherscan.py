@@ -11,6 +11,7 @@ import pytest
 
 from feature_store.catalog import load_catalog
 from feature_store.warehouse.ingest import NO_KEY
+from tests.faults import add_fault, clear_faults
 from tests.recordings import RECORDED, needs_recordings
 
 from .conftest import GENERATED_AT
@@ -43,12 +44,12 @@ class Api:
         return str(answer.json()["result"])
 
     def fault(self, **fault: Any) -> None:
-        httpx.post(f"{self.base_url}/_faults", json=fault, timeout=None).raise_for_status()
+        add_fault(self.base_url, **fault)
 
 
 @pytest.fixture
 def api(shared_server: tuple[str, Path, Wall], folder: Path, wall: Wall) -> Api:
-    httpx.delete(f"{shared_server[0]}/_faults", timeout=None)
+    clear_faults(shared_server[0])
     write(folder, "ProposeGasPrice", PRICES, "etherscan/gasoracle")
     return Api(shared_server[0])
 

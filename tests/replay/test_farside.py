@@ -15,6 +15,7 @@ from feature_store.catalog.release import release_at
 from feature_store.replay.convert import Reading, convert
 from feature_store.replay.folder import check, parse_instant
 from feature_store.replay.invented_farside import FUNDS
+from tests.faults import add_fault, clear_faults
 from tests.recordings import RECORDED, needs_recordings
 
 from .conftest import GENERATED_AT
@@ -61,7 +62,7 @@ class Site:
 
 @pytest.fixture
 def site(shared_server: tuple[str, Path, Wall], folder: Path, wall: Wall) -> Site:
-    httpx.delete(f"{shared_server[0]}/_faults", timeout=None)
+    clear_faults(shared_server[0])
     write(folder, "IBIT", IBIT, "farside/btc")
     write(folder, "FBTC", FBTC, "farside/btc")
     return Site(shared_server[0])
@@ -154,7 +155,7 @@ def test_the_page_is_html_that_says_so(site: Site) -> None:
 
 @pytest.mark.parametrize(("status", "said"), [(403, "Just a moment..."), (404, "Page not found"), (503, "Error 503")])
 def test_refusals_are_pages(site: Site, status: int, said: str) -> None:
-    httpx.post(f"{site.base_url}/_faults", json={"kind": "status", "status": status, "series": "Total"}, timeout=None)
+    add_fault(site.base_url, kind="status", status=status, series="Total")
     answer = site.get("/btc/")
     assert answer.status_code == status
     assert said in answer.text

@@ -6,6 +6,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.faults import clear_faults
+
 from .server import Fred, write
 
 SERIES = "ts,value,available_at\n2024-01-03,10,2024-01-04T21:30:00Z\n2024-01-10,,2024-01-11T21:30:00Z\n"
@@ -52,7 +54,7 @@ def test_a_fault_without_count_lasts_until_cleared(fred: Fred) -> None:
     add(fred, kind="html", count=None)
     assert [observations(fred).headers["Content-Type"] for _ in range(3)] == ["text/html; charset=utf-8"] * 3
     assert httpx.get(f"{fred.base_url}/_faults", timeout=None).json() == [{"kind": "html", "message": ""}]
-    httpx.delete(f"{fred.base_url}/_faults", timeout=None)
+    clear_faults(fred.base_url)
     assert observations(fred).json()["count"] == 2
 
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from feature_store.catalog.calendars import sessions
+from tests.faults import add_fault, clear_faults
 from tests.recordings import RECORDED, needs_recordings
 
 from .conftest import GENERATED_AT as NOW
@@ -47,7 +48,7 @@ class Feed:
 @pytest.fixture
 def feed(shared_server: tuple[str, Path, Wall], folder: Path, wall: Wall) -> Iterator[Feed]:
     """A client of the server, which has no faults and four bars of two symbols."""
-    httpx.delete(f"{shared_server[0]}/_faults", timeout=None)
+    clear_faults(shared_server[0])
     rows = [f"{day},{100 + n},{104 + n},{98 + n},{102 + n}.50,{3000 + n}" for n, day in enumerate(DAYS)]
     for name in ("SP_SPX", "TVC_DXY"):
         bars(folder, name, *rows)
@@ -145,7 +146,7 @@ def test_errors_come_with_status_200_in_the_vendors_words(feed: Feed) -> None:
 def test_faults_are_matched_by_symbol(feed: Feed) -> None:
     for fault in ({"kind": "status", "status": 403}, {"kind": "renamed", "field": "c", "to": "close"}):
         body = {**fault, "source": "tradingview", "series": "SP:SPX"}
-        httpx.post(f"{feed.base_url}/_faults", json=body, timeout=None).raise_for_status()
+        add_fault(feed.base_url, **body)
     assert feed.history("TVC:DXY")["s"] == "ok"
     asked = {"symbol": "SP:SPX", "from": 0, "to": at(DAYS[1])}
     assert feed.http.get("history", params=asked).json() == {"s": "error", "errmsg": "Forbidden"}

@@ -22,6 +22,7 @@ from feature_store.sources.cex_round import ask
 from feature_store.sources.circuit import Circuit
 from feature_store.sources.contract import Payload, Row, Window
 from feature_store.sources.http import Host, Http
+from tests.faults import add_fault, clear_faults
 from tests.http_server import QuietHandler, listening_on
 from tests.replay.server import Wall, candle, candles, serving
 
@@ -43,7 +44,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def http(upstream: str) -> Iterator[Http]:
-    httpx.delete(f"{upstream}/_faults", timeout=None)
+    clear_faults(upstream)
     with at(lambda name: f"{upstream}/cex/{name}", Wall(NOW)) as client:
         yield client
 
@@ -69,7 +70,7 @@ def read(payload: Payload) -> Row:
 
 
 def fault(upstream: str, **what: Any) -> None:
-    httpx.post(f"{upstream}/_faults", json={"source": "cex", **what}, timeout=None).raise_for_status()
+    add_fault(upstream, source="cex", **what)
 
 
 @contextmanager
@@ -204,7 +205,7 @@ def test_an_answer_that_trickles_without_end_is_given_up(monkeypatch: pytest.Mon
 
 
 def test_a_host_that_is_left_alone_is_a_missing_venue(dsn: str, upstream: str) -> None:
-    httpx.delete(f"{upstream}/_faults", timeout=None)
+    clear_faults(upstream)
     circuits = {name: Circuit(dsn, "cex", name) for name in ("okx", "kraken")}
     circuits["okx"].pause("it asked for patience", 60)
     with at(lambda name: f"{upstream}/cex/{name}", Wall(NOW), circuits) as http:
@@ -217,7 +218,7 @@ def test_a_host_that_is_left_alone_is_a_missing_venue(dsn: str, upstream: str) -
 
 
 def test_a_host_that_refuses_opens_its_own_circuit_alone(dsn: str, upstream: str) -> None:
-    httpx.delete(f"{upstream}/_faults", timeout=None)
+    clear_faults(upstream)
     fault(upstream, kind="status", status=403, path="bybit/v5")
     circuits = {name: Circuit(dsn, "cex", name) for name in ("okx", "bybit")}
     with at(lambda name: f"{upstream}/cex/{name}", Wall(NOW), circuits) as http:

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 import stamina
 
@@ -13,6 +12,7 @@ from feature_store.sources import patience
 from feature_store.sources.budget import unlimited
 from feature_store.sources.circuit import Circuit
 from feature_store.sources.http import Http, OwnAddress, _wait_for
+from tests.faults import add_fault
 from tests.replay.server import Wall, serving, write
 
 from .upstream import Answer, Upstream, answering, wall
@@ -54,7 +54,7 @@ def test_a_key_is_in_no_log_and_in_no_error(http: Http, upstream: str, caplog: p
 
 def test_a_source_that_echoes_the_key_is_redacted(http: Http, upstream: str) -> None:
     fault = {"kind": "status", "status": 400, "message": f"api_key {SECRET} is odd"}
-    httpx.post(f"{upstream}/_faults", json=fault, timeout=None).raise_for_status()
+    add_fault(upstream, **fault)
     with pytest.raises(Refused, match=r"api_key \*\*\* is odd"):
         http.get("series", ASKED)
 
@@ -115,12 +115,8 @@ def test_an_address_that_cannot_be_asked_is_told_beforehand(wrong: str) -> None:
 
 def test_what_may_pass_is_tried_again(http: Http, upstream: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "SLOW_DOWN_SECONDS", 0.01)
-    httpx.post(
-        f"{upstream}/_faults", json={"kind": "status", "status": 503, "count": 1}, timeout=None
-    ).raise_for_status()
-    httpx.post(
-        f"{upstream}/_faults", json={"kind": "status", "status": 429, "count": 1}, timeout=None
-    ).raise_for_status()
+    add_fault(upstream, kind="status", status=503, count=1)
+    add_fault(upstream, kind="status", status=429, count=1)
     assert http.get("series", ASKED).status == 200
 
 
@@ -138,12 +134,8 @@ def test_processes_wait_as_long_as_the_source_asks_any_of_them_to(
 ) -> None:
     """The same as without a circuit, by way of the database."""
     monkeypatch.setattr(patience, "SLOW_DOWN_SECONDS", 0.01)
-    httpx.post(
-        f"{upstream}/_faults", json={"kind": "status", "status": 503, "count": 1}, timeout=None
-    ).raise_for_status()
-    httpx.post(
-        f"{upstream}/_faults", json={"kind": "status", "status": 429, "count": 1}, timeout=None
-    ).raise_for_status()
+    add_fault(upstream, kind="status", status=503, count=1)
+    add_fault(upstream, kind="status", status=429, count=1)
     circuit = Circuit(dsn, "fred", "api.stlouisfed.org")
     with Http(f"{upstream}/fred", unlimited(), {"api_key": SECRET}, wall, circuit) as client:
         assert client.get("series", ASKED).status == 200

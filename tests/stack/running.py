@@ -26,6 +26,7 @@ from feature_store.sources.contract import Window
 from feature_store.stack.airflow_client import AirflowClient, Run
 from feature_store.stack.supervision import Supervisor
 from feature_store.warehouse.ingest import ingest
+from tests.faults import add_fault, clear_faults
 from tests.lineage import features_of
 
 COMMAND = str(Path(sys.executable).parent / "feature-store")
@@ -123,10 +124,10 @@ class Running:
         wait_for(lambda: self.ask_airflow("GET", f"/backfills/{number}")["completed_at"] is not None, seconds)
 
     def fault(self, **fault: object) -> None:
-        httpx.post(f"{self.handles['replay_url']}/_faults", json=fault, timeout=None).raise_for_status()
+        add_fault(self.handles["replay_url"], **fault)
 
     def clear_faults(self) -> None:
-        httpx.delete(f"{self.handles['replay_url']}/_faults", timeout=None).raise_for_status()
+        clear_faults(self.handles["replay_url"])
 
     def kill(self, service: str) -> None:
         """SIGKILL a service and everything that it started, at once."""

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
 from pydantic import SecretStr
@@ -20,6 +19,7 @@ from feature_store.sources.contract import Window
 from feature_store.warehouse.ingest import ingest
 from feature_store.warehouse.status import read_status
 from feature_store.warehouse.windows import EDGE
+from tests.faults import add_fault
 from tests.replay.server import Wall, candle, candles, serving, write
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -158,7 +158,7 @@ def test_the_users_datafeed_is_asked_and_its_address_is_stored_nowhere(
     urls = [fetched for (fetched,) in db.execute("select url from raw.fetches order by fetch_id").fetchall()]
     assert urls[0].startswith("TRADINGVIEW_DATAFEED_URL/history?symbol=SP%3ASPX&resolution=1D&from=0&to=")
     body = {"kind": "status", "status": 404, "message": f"no {url}/tradingview?token=t0k3n here"}
-    httpx.post(f"{url}/_faults", json=body, timeout=None).raise_for_status()
+    add_fault(url, **body)
     with pytest.raises(Refused, match="TRADINGVIEW_DATAFEED_URL/history") as raised:
         ingest(db, catalog, live, series)
     assert is_untold(f"{raised.value!r}")

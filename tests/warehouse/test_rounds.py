@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
 
@@ -16,6 +15,7 @@ from feature_store.sources.circuit import circuits
 from feature_store.sources.contract import Window
 from feature_store.warehouse import ingest
 from feature_store.warehouse.landing import Place
+from tests.faults import add_fault
 from tests.replay.server import Wall, candle, candles, serving
 
 NOW = "2026-03-02T12:00:30+00:00"
@@ -32,7 +32,7 @@ def test_a_round_is_landed_whole_and_read_from_there(
     with serving(tmp_path, wall, CatalogSchedule()) as url:
         settings = Settings(FEATURE_STORE_POSTGRES_DSN=dsn, FEATURE_STORE_REPLAY_URL=url, FEATURE_STORE_HOME=tmp_path)
         fault = {"kind": "status", "status": 403, "source": "cex", "series": "BTC", "path": "okx/"}
-        httpx.post(f"{url}/_faults", json=fault, timeout=None).raise_for_status()
+        add_fault(url, **fault)
         with ingest._http(settings, cex, source, source.streams[stream], lambda: ingest._now(db)) as http:
             payloads = cex.fetch(http, series, Window(None, wall()))
             lander = ingest.Lander(db, Place("cex", stream, "UTC"), series, "test", http.redact)
